@@ -1,0 +1,128 @@
+//! How long a guest was on a core.
+//!
+//! In: a future that runs a guest. Out: the same future, with the time of each poll added to an account that the epoch
+//! callback compares with the budget. The clock is the kernel's monotonic one, which reads the time-stamp counter without a
+//! system call; what the kernel gives to others while a poll runs is charged too, what the guest waits for is not.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// The account of one invocation. Written by one thread at a time, read by any.
+#[derive(Debug)]
+pub struct Cpu {
+    budget_ns: u64,
+    used_ns: AtomicU64,
+    /// When the poll that runs now began; 0 between polls.
+    poll_began_ns: AtomicU64,
+}
+
+impl Cpu {
+    /// An empty account with this budget.
+    pub fn new(budget: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            budget_ns: nanoseconds(budget),
+            used_ns: AtomicU64::new(0),
+            poll_began_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// Time on a core so far, the running poll included.
+    pub fn used(&self) -> Duration {
+        let running = match self.poll_began_ns.load(Relaxed) {
+            0 => 0,
+            began => now_ns().saturating_sub(began),
+        };
+        Duration::from_nanos(self.used_ns.load(Relaxed).saturating_add(running))
+    }
+
+    /// Whether the budget is spent.
+    pub fn is_spent(&self) -> bool {
+        nanoseconds(self.used()) > self.budget_ns
+    }
+
+    fn poll_begins(&self) {
+        self.poll_began_ns.store(now_ns().max(1), Relaxed);
+    }
+
+    fn poll_ends(&self) {
+        let began = self.poll_began_ns.swap(0, Relaxed);
+        self.used_ns
+            .fetch_add(now_ns().saturating_sub(began), Relaxed);
+    }
+}
+
+/// A future whose polls are charged to an account.
+pub struct Metered<F> {
+    future: Pin<Box<F>>,
+    cpu: Arc<Cpu>,
+}
+
+impl<F: Future> Metered<F> {
+    /// Charges every poll of `future` to `cpu`.
+    pub fn new(future: F, cpu: Arc<Cpu>) -> Self {
+        Self {
+            future: Box::pin(future),
+            cpu,
+        }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.cpu.poll_begins();
+        let poll = self.future.as_mut().poll(context);
+        self.cpu.poll_ends();
+        poll
+    }
+}
+
+fn now_ns() -> u64 {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    nanoseconds(ORIGIN.get_or_init(Instant::now).elapsed())
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn charges_polls_and_not_waiting() {
+        let cpu = Cpu::new(Duration::from_secs(1));
+        let (release, released) = tokio::sync::oneshot::channel();
+        let waiting = tokio::spawn(Metered::new(
+            async {
+                released.await.unwrap();
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(20) {}
+            },
+            Arc::clone(&cpu),
+        ));
+        let idle = Instant::now();
+        while idle.elapsed() < Duration::from_millis(60) {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            cpu.used() < Duration::from_millis(20),
+            "waiting is free: {:?}",
+            cpu.used()
+        );
+        release.send(()).unwrap();
+        waiting.await.unwrap();
+        assert!(cpu.used() >= Duration::from_millis(20));
+        assert!(!cpu.is_spent());
+    }
+}

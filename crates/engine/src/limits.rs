@@ -1,0 +1,167 @@
+//! What one invocation may use of memory, and the account of what it uses.
+//!
+//! In: every growth of a linear memory or table, before it happens. Out: leave or refusal, and the peak.
+//! One sum over all memories and tables of the store: a component cannot escape its limit by having several.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// The limits of one invocation. The defaults are those of an app that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// All linear memories and tables together.
+    pub memory_bytes: u64,
+    /// Time on a core.
+    pub cpu: Duration,
+    /// Time on the wall, from admission to the end of all work.
+    pub timeout: Duration,
+    /// Entries in the table of host resources (streams, fields, buckets, …).
+    pub host_resources: usize,
+    /// Handles the component itself may hold.
+    pub handles: usize,
+    /// Bytes one host call may copy out of the guest.
+    pub host_call_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 128 << 20,
+            cpu: Duration::from_secs(1),
+            timeout: Duration::from_secs(30),
+            host_resources: 4_096,
+            handles: 8_192,
+            host_call_bytes: 8 << 20,
+        }
+    }
+}
+
+/// The running account of one store's memory.
+#[derive(Debug)]
+pub struct Budget {
+    limit_bytes: u64,
+    used_bytes: u64,
+    last_growth_bytes: u64,
+    refused: bool,
+}
+
+/// What a table element occupies in the pool.
+const TABLE_ELEMENT_BYTES: u64 = 8;
+
+impl Budget {
+    /// An empty account under this limit.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limit_bytes: limits.memory_bytes,
+            used_bytes: 0,
+            last_growth_bytes: 0,
+            refused: false,
+        }
+    }
+
+    /// Bytes of all memories and tables; memories never shrink, so this is the peak.
+    pub fn peak_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    /// Whether a growth was refused. A guest that traps afterwards ran out of memory.
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
+    fn grow(&mut self, growth_bytes: u64) -> bool {
+        let wanted = self.used_bytes.saturating_add(growth_bytes);
+        if wanted > self.limit_bytes {
+            self.refused = true;
+            return false;
+        }
+        self.used_bytes = wanted;
+        self.last_growth_bytes = growth_bytes;
+        true
+    }
+
+    fn undo_last_growth(&mut self) {
+        self.used_bytes = self.used_bytes.saturating_sub(self.last_growth_bytes);
+        self.last_growth_bytes = 0;
+        self.refused = true;
+    }
+}
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current) as u64))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.undo_last_growth();
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES)))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.undo_last_growth();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(memory_bytes: u64) -> Budget {
+        Budget::new(&Limits {
+            memory_bytes,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn sums_over_all_memories() {
+        let mut budget = budget(100);
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert!(
+            !budget.memory_growing(0, 60, None).unwrap(),
+            "a second memory counts too"
+        );
+        assert!(budget.refused());
+        assert_eq!(budget.peak_bytes(), 60);
+    }
+
+    #[test]
+    fn counts_tables_as_memory() {
+        let mut budget = budget(100);
+        assert!(!budget.table_growing(0, 13, None).unwrap());
+        assert!(budget.table_growing(0, 12, None).unwrap());
+        assert_eq!(budget.peak_bytes(), 96);
+    }
+
+    #[test]
+    fn gives_back_what_the_system_refused() {
+        let mut budget = budget(100);
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        budget
+            .memory_grow_failed(wasmtime::Error::msg("no memory"))
+            .unwrap();
+        assert_eq!(budget.peak_bytes(), 0);
+    }
+}
