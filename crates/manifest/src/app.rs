@@ -1,0 +1,208 @@
+//! The resolved app: what a manifest means once it was read, checked, and a profile laid over it.
+//!
+//! Everything here is a checked value. Paths are absolute, names are well formed, every component, bucket and route
+//! that is referred to exists. What the operator allows is a separate question (`operator`).
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+
+use crate::name::{AppName, BucketName, ComponentName, SecretName};
+
+/// One manifest with one profile laid over it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct App {
+    /// The name that keeps this app's resources apart from another's.
+    pub name: AppName,
+    /// The folder of `coracle.toml`; directories granted without an operator's word lie inside it.
+    pub dir: PathBuf,
+    /// Where the manifest was read, for messages.
+    pub manifest: PathBuf,
+    /// The profile that was laid over it.
+    pub profile: Option<String>,
+    /// What the app consists of.
+    pub components: BTreeMap<ComponentName, Component>,
+    /// The buckets its components may name in grants.
+    pub buckets: BTreeMap<BucketName, Bucket>,
+    /// In the order of the file; matching does not depend on it.
+    pub routes: Vec<Route>,
+}
+
+/// One component: where it comes from and what it asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Component {
+    /// Its name in the manifest.
+    pub name: ComponentName,
+    /// The `.wasm` file.
+    pub source: PathBuf,
+    /// How to make `source`, when the manifest says so.
+    pub build: Option<Build>,
+    /// Values for `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// What it may reach.
+    pub grants: Grants,
+    /// What one invocation may use; `None` is the default.
+    pub limits: Limits,
+}
+
+/// A command that produces a component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    /// Run by `sh -c` in `dir`.
+    pub command: String,
+    /// Absolute.
+    pub dir: PathBuf,
+}
+
+/// The grants of one component: closed, parametrised, deny by default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Grants {
+    /// Buckets.
+    pub keyvalue: Vec<KeyvalueGrant>,
+    /// Outbound HTTP.
+    pub http: Vec<HttpGrant>,
+    /// Directories.
+    pub files: Vec<FilesGrant>,
+    /// Secrets by name.
+    pub secrets: Vec<SecretGrant>,
+    /// Wall and monotonic clocks, and timers.
+    pub clock: bool,
+    /// `wasi:random/random`: cryptographic randomness.
+    pub randomness: bool,
+}
+
+/// `keyvalue = [{ bucket = "api-keys", as = "default", access = "read", prefix = "p/" }]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyvalueGrant {
+    /// The named resource.
+    pub bucket: BucketName,
+    /// The name the guest opens; the bucket's own name when the manifest does not say.
+    pub alias: String,
+    /// What it may do there; `read` when the manifest does not say.
+    pub access: Access,
+    /// Prepended to every key by the host; the guest sees keys without it.
+    pub prefix: String,
+}
+
+/// What a component may do with a bucket or a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and write.
+    ReadWrite,
+}
+
+/// `http = [{ host = "tax.example.com", methods = ["GET"], path = "/rates/*" }]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpGrant {
+    /// Which hosts.
+    pub host: HostPattern,
+    /// Which port; `None` is the scheme's own (443, or 80 for `http`).
+    pub port: Option<u16>,
+    /// `https` unless the manifest says `scheme = "http"`.
+    pub scheme: HttpScheme,
+    /// Upper case; empty is every method.
+    pub methods: Vec<String>,
+    /// `/exact`, or `/prefix/*`; `/*` when the manifest does not say.
+    pub path: PathPattern,
+}
+
+/// `http` or `https`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpScheme {
+    /// Cleartext.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// A host as a grant names it: lower case, no trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// A DNS name.
+    Name(String),
+    /// `*.example.com`: any name below it, not the name itself. Holds `example.com`.
+    Below(String),
+    /// A literal address.
+    Address(IpAddr),
+}
+
+/// A path as an outbound grant names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathPattern {
+    /// This path only.
+    Exact(String),
+    /// Everything that begins with this, which ends in `/`.
+    Prefix(String),
+}
+
+/// `files = [{ dir = "etc", at = "/etc", access = "read" }]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilesGrant {
+    /// The host's directory, absolute.
+    pub dir: PathBuf,
+    /// As the manifest wrote it, for messages.
+    pub dir_as_written: String,
+    /// Where the guest finds it: absolute.
+    pub at: String,
+    /// `read` when the manifest does not say.
+    pub access: Access,
+}
+
+/// `secrets = [{ name = "stripe-key", reveal = false }]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretGrant {
+    /// The named resource.
+    pub name: SecretName,
+    /// Whether the guest may read it as text.
+    pub reveal: bool,
+}
+
+/// What one invocation of a component may use. `None` is the host's default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// All linear memories and tables together.
+    pub memory_bytes: Option<u64>,
+    /// Time on a core.
+    pub cpu: Option<Duration>,
+    /// Time on the wall, from admission to the last byte of work.
+    pub timeout: Option<Duration>,
+    /// Invocations at once.
+    pub concurrency: Option<u32>,
+}
+
+/// A named key-value resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bucket {
+    /// Its name in the manifest.
+    pub name: BucketName,
+    /// What stands behind it when `host.toml` says nothing.
+    pub backend: BucketBackend,
+    /// Read once, into an empty bucket.
+    pub seed: Option<PathBuf>,
+}
+
+/// What may stand behind a bucket in this version without the operator's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketBackend {
+    /// Durable, under the state directory.
+    Embedded,
+    /// Gone with the process.
+    Memory,
+}
+
+/// One way in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// The `Host` it answers; `None` is any.
+    pub host: Option<String>,
+    /// The pattern as written: `/orders/{id}`, `/assets/*`.
+    pub path: String,
+    /// Upper case; empty is every method. `GET` also answers `HEAD`.
+    pub methods: Vec<String>,
+    /// Who answers.
+    pub component: ComponentName,
+    /// Line in the manifest, for messages about two apps.
+    pub line: usize,
+}

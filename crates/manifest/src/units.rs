@@ -1,0 +1,76 @@
+//! Sizes and durations as a person writes them. In: `64MiB`, `50ms`. Out: bytes, a `Duration`.
+//!
+//! A whole number and a unit, nothing else: `1.5GiB` is `1536MiB`. Binary units are `KiB`, `MiB`, `GiB` (1024), decimal ones are
+//! `kB` or `KB`, `MB`, `GB` (1000), because people mean both and the letters tell which.
+
+use std::time::Duration;
+
+/// Bytes, from `512KiB`, `64MiB`, `1GiB`, `64MB`. `None` when it is not a size.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let bytes: u64 = match unit {
+        "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(bytes)
+}
+
+/// A duration, from `50ms`, `5s`, `1m`, `2h`. `None` when it is not one.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binary_and_decimal_units_differ() {
+        assert_eq!(size("64MiB"), Some(64 << 20));
+        assert_eq!(size("64 MB"), Some(64_000_000));
+        assert_eq!(size("0KiB"), Some(0));
+        for bad in [
+            "",
+            "64",
+            "MiB",
+            "-1MiB",
+            "1.5GiB",
+            "64mib",
+            "99999999999999999999GiB",
+            "18446744073709551615GiB",
+            "１MiB",
+        ] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_one_unit() {
+        assert_eq!(duration("50ms"), Some(Duration::from_millis(50)));
+        assert_eq!(duration("1m"), Some(Duration::from_secs(60)));
+        for bad in ["", "5", "1m30s", "5 sec", "-1s", "18446744073709551615h"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+}

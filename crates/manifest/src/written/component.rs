@@ -1,0 +1,282 @@
+//! `[component.NAME]` and what a profile may say of it. In: a table. Out: its values; links are looked up and refused.
+
+use toml::{Spanned, de::DeValue};
+
+use super::{Grants, limits::limits, parsed_name};
+use crate::{
+    app::Limits,
+    name::ComponentName,
+    problem::quote,
+    reader::{Reader, Shape, Table},
+    suggest::nearest,
+};
+
+/// A component as written.
+#[derive(Debug)]
+pub(crate) struct Component {
+    pub(crate) key: Spanned<String>,
+    pub(crate) name: Option<ComponentName>,
+    pub(crate) made: Overrides,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+}
+
+/// The part of a component that a profile may say differently.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    pub(crate) source: Option<Spanned<String>>,
+    pub(crate) build: Option<Build>,
+    pub(crate) config: Vec<(Spanned<String>, String)>,
+    pub(crate) environment: Vec<(Spanned<String>, String)>,
+}
+
+/// A build as written.
+#[derive(Debug, Clone)]
+pub(crate) struct Build {
+    pub(crate) command: String,
+    pub(crate) dir: Option<Spanned<String>>,
+}
+
+const COMPONENT: Shape = Shape {
+    known: &[
+        ("source", "source = \"auth.wasm\""),
+        (
+            "build",
+            "build = { command = \"cargo build --release --target wasm32-wasip2\", dir = \"auth\" }",
+        ),
+        ("config", "config = { issuer = \"shop\" }"),
+        ("environment", "environment = { LOG = \"info\" }"),
+        ("grants", "[component.NAME.grants]"),
+        ("limits", "limits = { memory = \"64MiB\", cpu = \"50ms\" }"),
+    ],
+    later: &[
+        (
+            "links",
+            "call the other component by HTTP through its route for now",
+        ),
+        (
+            "isolation",
+            "all components run in the common process for now",
+        ),
+        ("reuse", "every request has a fresh instance for now"),
+        (
+            "secrets",
+            "put the value into `config` for now, and keep the manifest private",
+        ),
+        (
+            "rate-limit",
+            "limit `concurrency` in `[component.NAME.limits]`",
+        ),
+        ("replicas", "an app runs on one node for now"),
+    ],
+};
+
+const OVERRIDES: Shape = Shape {
+    known: &[
+        ("source", "source = \"auth-p3.wasm\""),
+        (
+            "build",
+            "build = { command = \"cargo build --release --target wasm32-wasip2\", dir = \"auth\" }",
+        ),
+        ("config", "config = { issuer = \"shop\" }"),
+        ("environment", "environment = { LOG = \"info\" }"),
+        // Known so that the refusal can give its reason; refused below.
+        ("grants", ""),
+        ("limits", ""),
+        ("links", ""),
+    ],
+    later: &[],
+};
+
+const BUILD: Shape = Shape {
+    known: &[
+        (
+            "command",
+            "command = \"cargo build --release --target wasm32-wasip2\"",
+        ),
+        ("dir", "dir = \"auth\""),
+    ],
+    later: &[],
+};
+
+impl Component {
+    pub(crate) fn read_all(reader: &mut Reader<'_>, root: &Table<'_>) -> Vec<Self> {
+        let tables = reader.named(root, "component", &COMPONENT);
+        if tables.is_empty() && !root.keys.contains_key("component") {
+            let fix = "add `[component.NAME]` with `source = \"NAME.wasm\"`";
+            reader.report(
+                "missing-key",
+                None,
+                "the app has no component".into(),
+                "",
+                fix,
+            );
+        }
+        let keys: Vec<String> = tables
+            .iter()
+            .map(|(key, _)| key.get_ref().clone())
+            .collect();
+        let read = |(key, table): (Spanned<String>, Table<'_>)| {
+            links_to_nothing(reader, &table, &keys);
+            if !table.keys.contains_key("source") {
+                reader.missing(&table, "source");
+            }
+            Self {
+                name: parsed_name(reader, &key, ComponentName::parse),
+                made: Overrides::read(reader, &table),
+                grants: Grants::of_component(reader, &table),
+                limits: limits(reader, &table),
+                key,
+            }
+        };
+        tables.into_iter().map(read).collect()
+    }
+}
+
+impl Overrides {
+    pub(super) fn read_all(
+        reader: &mut Reader<'_>,
+        profile: &Table<'_>,
+    ) -> Vec<(Spanned<String>, Self)> {
+        let tables = reader.named(profile, "component", &OVERRIDES);
+        let read = |(key, table): (Spanned<String>, Table<'_>)| {
+            refuse_beyond_profiles(reader, &table);
+            let overrides = Self::read(reader, &table);
+            (key, overrides)
+        };
+        tables.into_iter().map(read).collect()
+    }
+
+    fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Self {
+        let config = reader.texts(table, "config");
+        let environment = reader.texts(table, "environment");
+        for (key, value) in &environment {
+            if key.get_ref().is_empty()
+                || key.get_ref().contains(['=', '\0'])
+                || value.contains('\0')
+            {
+                let message = format!("{} cannot be an environment variable", quote(key.get_ref()));
+                let fix = "a variable's name is not empty and holds no `=`; neither name nor value holds a zero byte";
+                reader.report("environment", key.span(), message, "", fix);
+            }
+        }
+        Self {
+            source: source(reader, table),
+            build: build(reader, table),
+            config,
+            environment,
+        }
+    }
+}
+
+fn source(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Spanned<String>> {
+    if let Some(value) = table.keys.get("source")
+        && matches!(value.get_ref(), DeValue::Table(_))
+    {
+        let until = "pull the component yourself and name the file: `source = \"auth.wasm\"`";
+        reader.not_in_this_version(value.span(), "a source from an OCI registry", until);
+        return None;
+    }
+    let source = reader.string(table, "source")?;
+    let text = source.get_ref();
+    if text.contains("://") || text.contains("@sha256:") {
+        let until = "pull the component yourself and name the file: `source = \"auth.wasm\"`";
+        reader.not_in_this_version(source.span(), "a source that is not a file", until);
+        return None;
+    }
+    path(reader, source)
+}
+
+fn build(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Build> {
+    let build = reader.table(table, "build", &BUILD)?;
+    let command = reader.required(&build, "command");
+    let dir = reader
+        .string(&build, "dir")
+        .and_then(|dir| path(reader, dir));
+    let command = command?;
+    if command.get_ref().trim().is_empty() {
+        let fix = "write the command that makes `source`, or leave `build` out";
+        reader.report(
+            "build",
+            command.span(),
+            "the build command is empty".into(),
+            "",
+            fix,
+        );
+    }
+    Some(Build {
+        command: command.into_inner(),
+        dir,
+    })
+}
+
+/// A text that can be a path at all.
+pub(super) fn path(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<String>> {
+    if text.get_ref().is_empty() || text.get_ref().contains('\0') {
+        let fix = "name a file or folder, from the folder of this manifest";
+        reader.report("path", text.span(), "this is not a path".into(), "", fix);
+        return None;
+    }
+    Some(text)
+}
+
+/// Links are not in this version; one to nothing is wrong in any.
+fn links_to_nothing(reader: &mut Reader<'_>, table: &Table<'_>, components: &[String]) {
+    let Some(value) = table.keys.get("links") else {
+        return;
+    };
+    let DeValue::Table(links) = value.get_ref() else {
+        return;
+    };
+    for (import, target) in links.iter() {
+        let named = match target.get_ref() {
+            DeValue::Table(link) => link.get("component"),
+            _ => Some(target),
+        };
+        let Some((target, text)) = named.and_then(|t| Some((t, t.get_ref().as_str()?))) else {
+            continue;
+        };
+        if !components.iter().any(|c| c == text) {
+            let message = format!(
+                "the link {} leads to {}, which is no component of this app",
+                quote(import.get_ref()),
+                quote(text)
+            );
+            reader.report(
+                "no-such-component",
+                target.span(),
+                message,
+                "",
+                known_components(text, components),
+            );
+        }
+    }
+}
+
+/// What to write in place of a component that does not exist.
+pub(crate) fn known_components(wanted: &str, components: &[String]) -> String {
+    let names: Vec<&str> = components.iter().map(String::as_str).collect();
+    match nearest(wanted, &names) {
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None if names.is_empty() => format!("add {}", quote(&format!("[component.{wanted}]"))),
+        None => format!("components here: {}", names.join(", ")),
+    }
+}
+
+fn refuse_beyond_profiles(reader: &mut Reader<'_>, table: &Table<'_>) {
+    for key in ["grants", "limits", "links"] {
+        let Some((found, _)) = table.keys.get_key_value(key) else {
+            continue;
+        };
+        let message = format!("a profile cannot change {}", quote(key));
+        let fix = "a profile overrides source, build, config, environment and buckets, never what a component may do: \
+                   what was checked in one profile holds in all. Set it in `[component.NAME]`";
+        reader.report(
+            "profile-override",
+            found.span(),
+            message,
+            "the same in every profile",
+            fix,
+        );
+    }
+}
