@@ -1,0 +1,104 @@
+//! What a manifest means once it is read: defaults, profiles, paths.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
+use std::{path::Path, time::Duration};
+
+use coracle_manifest::{
+    App,
+    app::{Access, BucketBackend, HostPattern, HttpScheme, PathPattern},
+    load,
+    name::{BucketName, ComponentName},
+};
+
+fn valid(profile: Option<&str>) -> App {
+    load(Path::new("tests/ui/valid.toml"), profile).unwrap()
+}
+
+fn component(name: &str) -> ComponentName {
+    ComponentName::parse(name).unwrap()
+}
+
+#[test]
+fn what_is_not_said_has_the_documented_default() {
+    let app = valid(None);
+    let orders = &app.components[&component("orders")];
+    let http = &orders.grants.http[0];
+    assert_eq!(http.host, HostPattern::Name("tax.example.com".into()));
+    assert_eq!((http.port, http.scheme), (None, HttpScheme::Https));
+    assert_eq!(http.path, PathPattern::Prefix("/rates/".into()));
+    assert!(!orders.grants.clock && !orders.grants.randomness);
+    let auth = &app.components[&component("auth")];
+    assert_eq!(auth.grants.keyvalue[0].access, Access::Read);
+    assert_eq!(auth.grants.keyvalue[0].alias, "default");
+    assert_eq!(auth.limits, Default::default());
+    assert_eq!(
+        app.buckets[&BucketName::parse("api-keys").unwrap()].backend,
+        BucketBackend::Embedded
+    );
+    assert_eq!(app.routes[0].host, None);
+    assert!(app.routes[1].methods.is_empty());
+}
+
+#[test]
+fn limits_and_paths_are_values() {
+    let app = valid(None);
+    let orders = &app.components[&component("orders")];
+    assert_eq!(orders.limits.memory_bytes, Some(64 << 20));
+    assert_eq!(orders.limits.cpu, Some(Duration::from_millis(50)));
+    assert_eq!(orders.limits.timeout, Some(Duration::from_secs(5)));
+    assert_eq!(orders.limits.concurrency, Some(200));
+    let folder = std::fs::canonicalize("tests/ui").unwrap();
+    assert_eq!(app.dir, folder);
+    assert_eq!(orders.source, folder.join("a.wasm"));
+    assert_eq!(orders.grants.files[0].dir, folder.join("etc"));
+    let build = app.components[&component("auth")].build.as_ref().unwrap();
+    assert_eq!(build.dir, folder.join("etc"));
+    assert_eq!(app.manifest, Path::new("tests/ui/valid.toml"));
+}
+
+#[test]
+fn a_profile_overrides_what_it_says_and_nothing_else() {
+    let (base, test) = (valid(None), valid(Some("test")));
+    let keys = BucketName::parse("api-keys").unwrap();
+    assert_eq!(test.buckets[&keys].backend, BucketBackend::Memory);
+    assert_eq!(test.buckets[&keys].seed, base.buckets[&keys].seed);
+    assert_eq!(test.components, base.components);
+    assert_eq!(test.profile.as_deref(), Some("test"));
+}
+
+#[test]
+fn a_profile_merges_values_and_takes_the_build_with_the_source() {
+    let app = load(Path::new("tests/ui/profile-merges.toml"), Some("other")).unwrap();
+    let auth = &app.components[&component("auth")];
+    assert_eq!(auth.source, app.dir.join("b.wasm"));
+    assert_eq!(auth.build, None);
+    assert_eq!(auth.config["issuer"], "other");
+    assert_eq!(auth.config["kept"], "yes");
+    assert_eq!(auth.environment["LOG"], "info");
+}
+
+#[test]
+fn a_link_out_of_the_folder_is_followed_before_it_is_judged() {
+    let folder = std::env::temp_dir().join(format!("coracle-links-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("/usr", folder.join("inside")).unwrap();
+    std::fs::write(folder.join("a.wasm"), "").unwrap();
+    let manifest = "[app]\nname = \"a\"\n[component.a]\nsource = \"a.wasm\"\n\
+                    grants.files = [{ dir = \"inside\", at = \"/x\" }]\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n";
+    std::fs::write(folder.join("coracle.toml"), manifest).unwrap();
+    let app = load(&folder, None).unwrap();
+    let refused = coracle_manifest::Operator::default()
+        .permits(&app)
+        .unwrap_err()
+        .to_string();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(
+        refused.contains("add to host.toml, below `[app.a.allow]`: `directories = [\"/usr\"]`"),
+        "{refused}"
+    );
+}
