@@ -1,0 +1,6 @@
+;; A core module where a component belongs. In: two numbers. Out: their sum. No WASI, no component.
+(module
+  (func (export "add") (param i32 i32) (result i32)
+    local.get 0
+    local.get 1
+    i32.add))
