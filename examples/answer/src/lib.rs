@@ -15,12 +15,21 @@ pub struct Answer {
 impl Answer {
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     /// An answer whose body is JSON text.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }.with("content-type", "application/json")
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+        .with("content-type", "application/json")
     }
 
     /// The same answer with one more header.
@@ -31,7 +40,10 @@ impl Answer {
 
     /// The first header of that name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(header, _)| *header == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 

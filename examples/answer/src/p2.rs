@@ -3,7 +3,9 @@
 
 use std::io::{Read as _, Write as _};
 
-use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 
 use crate::Answer;
 
@@ -47,22 +49,35 @@ pub fn body(request: &IncomingRequest, max_bytes: usize) -> Result<Vec<u8>, Body
     let stream = body.stream().map_err(|()| BodyError::Broken)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells "exactly full" from "too long".
-    stream.take(max_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|_| BodyError::Broken)?;
-    if bytes.len() > max_bytes { Err(BodyError::TooLong) } else { Ok(bytes) }
+    stream
+        .take(max_bytes as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|_| BodyError::Broken)?;
+    if bytes.len() > max_bytes {
+        Err(BodyError::TooLong)
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Sends the answer. A client that left meanwhile is no error: nobody is there to be told.
 pub fn send(answer: Answer, out: ResponseOutparam) {
     let length = answer.body.len().to_string();
-    let mut entries: Vec<(String, Vec<u8>)> =
-        answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    let mut entries: Vec<(String, Vec<u8>)> = answer
+        .headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .collect();
     // RFC 9110, 8.6: no Content-Length in a 204; a 304 has no body whose length could be told.
     if !matches!(answer.status, 204 | 304) {
         entries.push(("content-length".to_owned(), length.into_bytes()));
     }
     // Refused only for a field this crate's users never write; an answer without headers is better than a trap.
-    let response = OutgoingResponse::new(Fields::from_list(&entries).unwrap_or_else(|_| Fields::new()));
-    let (Ok(()), Ok(body)) = (response.set_status_code(answer.status), response.body()) else { return };
+    let response =
+        OutgoingResponse::new(Fields::from_list(&entries).unwrap_or_else(|_| Fields::new()));
+    let (Ok(()), Ok(body)) = (response.set_status_code(answer.status), response.body()) else {
+        return;
+    };
     ResponseOutparam::set(out, Ok(response));
     if let Ok(mut stream) = body.write() {
         let _ = stream.write_all(&answer.body);

@@ -33,15 +33,31 @@ the_same_service! {
 }
 
 fn validate(service: &Service, method: &str, headers: &[(&str, &str)]) -> http::Response {
-    http::request(method, &format!("{}/auth/validate", service.base_url()), headers, b"")
+    http::request(
+        method,
+        &format!("{}/auth/validate", service.base_url()),
+        headers,
+        b"",
+    )
 }
 
 fn answers_a_valid_key_with_its_user(service: &Service) {
-    for (key, user) in [("key_123", "user_123"), ("key_456", "user_456"), ("key_789", "user_789")] {
+    for (key, user) in [
+        ("key_123", "user_123"),
+        ("key_456", "user_456"),
+        ("key_789", "user_789"),
+    ] {
         for method in ["GET", "POST"] {
-            let answer = validate(service, method, &[("authorization", &format!("Bearer {key}"))]);
+            let answer = validate(
+                service,
+                method,
+                &[("authorization", &format!("Bearer {key}"))],
+            );
             assert_eq!(answer.status, 200, "{method} with {key}");
-            assert_eq!(answer.body_text(), format!(r#"{{"valid":true,"user_id":"{user}","expires_at":4102444800}}"#));
+            assert_eq!(
+                answer.body_text(),
+                format!(r#"{{"valid":true,"user_id":"{user}","expires_at":4102444800}}"#)
+            );
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("cache-control"), Some("no-store"));
         }
@@ -56,7 +72,11 @@ fn gives_every_refusal_the_same_answer(service: &Service) {
     for headers in [missing, wrong_scheme, unknown, expired] {
         for method in ["GET", "POST"] {
             let answer = validate(service, method, headers);
-            assert_eq!((answer.status, answer.body_text().as_ref()), (401, REFUSED), "{method} with {headers:?}");
+            assert_eq!(
+                (answer.status, answer.body_text().as_ref()),
+                (401, REFUSED),
+                "{method} with {headers:?}"
+            );
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
@@ -65,39 +85,83 @@ fn gives_every_refusal_the_same_answer(service: &Service) {
 
 fn reads_the_scheme_in_any_case(service: &Service) {
     for value in ["bearer key_123", "BEARER   key_123"] {
-        assert_eq!(validate(service, "GET", &[("authorization", value)]).status, 200, "{value}");
+        assert_eq!(
+            validate(service, "GET", &[("authorization", value)]).status,
+            200,
+            "{value}"
+        );
     }
-    for value in ["Bearerkey_123", "Bearer", "key_123", "Bearer key_123 key_456"] {
-        assert_eq!(validate(service, "GET", &[("authorization", value)]).status, 401, "{value}");
+    for value in [
+        "Bearerkey_123",
+        "Bearer",
+        "key_123",
+        "Bearer key_123 key_456",
+    ] {
+        assert_eq!(
+            validate(service, "GET", &[("authorization", value)]).status,
+            401,
+            "{value}"
+        );
     }
 }
 
 fn refuses_a_header_that_stands_twice(service: &Service) {
-    let twice = [("authorization", "Bearer key_123"), ("authorization", "Bearer key_456")];
+    let twice = [
+        ("authorization", "Bearer key_123"),
+        ("authorization", "Bearer key_456"),
+    ];
     assert_eq!(validate(service, "GET", &twice).status, 401);
 }
 
 fn ignores_the_query_and_the_body(service: &Service) {
     let url = format!("{}/auth/validate?trace=1", service.base_url());
-    let answer = http::request("POST", &url, &[("authorization", "Bearer key_123")], b"{\"anything\":true}");
+    let answer = http::request(
+        "POST",
+        &url,
+        &[("authorization", "Bearer key_123")],
+        b"{\"anything\":true}",
+    );
     assert_eq!(answer.json()["user_id"], "user_123");
 }
 
 fn tells_a_wrong_path_from_a_wrong_method(service: &Service) {
     let elsewhere = format!("{}/auth/other", service.base_url());
-    assert_eq!(http::request("GET", &elsewhere, &[("authorization", "Bearer key_123")], b"").status, 404);
+    assert_eq!(
+        http::request(
+            "GET",
+            &elsewhere,
+            &[("authorization", "Bearer key_123")],
+            b""
+        )
+        .status,
+        404
+    );
     let wrong = validate(service, "DELETE", &[("authorization", "Bearer key_123")]);
     assert_eq!(wrong.status, 405);
-    assert!(wrong.header("allow").is_some_and(|allow| allow.contains("GET") && allow.contains("POST")));
+    assert!(
+        wrong
+            .header("allow")
+            .is_some_and(|allow| allow.contains("GET") && allow.contains("POST"))
+    );
 }
 
 #[test]
 fn reads_the_mock_bucket_in_the_profile_test() {
     let service = Service::coracle("auth", Some("test"));
-    let with = |key: &str| validate(&service, "GET", &[("authorization", &format!("Bearer {key}"))]);
+    let with = |key: &str| {
+        validate(
+            &service,
+            "GET",
+            &[("authorization", &format!("Bearer {key}"))],
+        )
+    };
     assert_eq!(with("key_test").json()["user_id"], "user_test");
     assert_eq!(with("key_late").status, 401);
-    assert_eq!(with("key_123").status, 401, "the mock knows none of the real keys");
+    assert_eq!(
+        with("key_123").status,
+        401,
+        "the mock knows none of the real keys"
+    );
     let torn = with("key_torn");
     assert_eq!((torn.status, torn.body_text().as_ref()), (500, REFUSED));
 }

@@ -32,21 +32,43 @@ fn gives_a_body_back_as_it_came(service: &Service) {
     let body: Vec<u8> = (0..3_000_017_u32).map(|n| (n % 251) as u8).collect();
     let answer = http::request("POST", &format!("{}/", service.base_url()), &[], &body);
     assert_eq!(answer.status, 200);
-    assert!(answer.body == body, "{} bytes came back, {} went out", answer.body.len(), body.len());
+    assert!(
+        answer.body == body,
+        "{} bytes came back, {} went out",
+        answer.body.len(),
+        body.len()
+    );
 }
 
 fn upper_cases_a_body_as_it_passes(service: &Service) {
     let body = "the quick brown fox, é ".repeat(20_000);
-    let answer = http::request("POST", &format!("{}/upper", service.base_url()), &[], body.as_bytes());
+    let answer = http::request(
+        "POST",
+        &format!("{}/upper", service.base_url()),
+        &[],
+        body.as_bytes(),
+    );
     assert_eq!(answer.status, 200);
     assert!(answer.body == body.to_ascii_uppercase().as_bytes());
 }
 
 fn keeps_the_type_of_the_body_and_sets_nothing_else(service: &Service) {
-    let headers = [("content-type", "text/csv"), ("x-secret", "1"), ("cookie", "a=b")];
-    let answer = http::request("PUT", &format!("{}/rows", service.base_url()), &headers, b"a;b");
+    let headers = [
+        ("content-type", "text/csv"),
+        ("x-secret", "1"),
+        ("cookie", "a=b"),
+    ];
+    let answer = http::request(
+        "PUT",
+        &format!("{}/rows", service.base_url()),
+        &headers,
+        b"a;b",
+    );
     assert_eq!(answer.header("content-type"), Some("text/csv"));
-    assert_eq!((answer.header("x-secret"), answer.header("cookie")), (None, None));
+    assert_eq!(
+        (answer.header("x-secret"), answer.header("cookie")),
+        (None, None)
+    );
 }
 
 fn answers_no_body_with_no_body(service: &Service) {

@@ -16,7 +16,9 @@ impl Guest for Edge {
             method: &method,
             path: &path,
             country: text(&headers, "x-country"),
-            visitor: text(&headers, "x-visitor").or_else(|| text(&headers, "cookie").and_then(|cookies| service::visitor(&cookies))),
+            visitor: text(&headers, "x-visitor").or_else(|| {
+                text(&headers, "cookie").and_then(|cookies| service::visitor(&cookies))
+            }),
             if_none_match: text(&headers, "if-none-match"),
         };
         answer::p2::send(service::answer(&request, share_of_b()), out);
@@ -25,13 +27,20 @@ impl Guest for Edge {
 
 /// `SPLIT_PERCENT`; without it, or with nonsense in it, nobody is experimented on.
 fn share_of_b() -> Percent {
-    std::env::var("SPLIT_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+    std::env::var("SPLIT_PERCENT")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 /// All values of a header as one list (RFC 9110, 5.2); a value that is not text counts as absent.
 fn text(headers: &Fields, name: &str) -> Option<String> {
     let values = headers.get(name);
-    if values.is_empty() { None } else { String::from_utf8(values.join(&b", "[..])).ok() }
+    if values.is_empty() {
+        None
+    } else {
+        String::from_utf8(values.join(&b", "[..])).ok()
+    }
 }
 
 wasip2::http::proxy::export!(Edge);

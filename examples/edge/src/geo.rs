@@ -13,7 +13,10 @@ impl Region {
     pub(crate) fn for_country(code: Option<&str>) -> Self {
         match code.map(str::trim).map(str::to_ascii_uppercase).as_deref() {
             Some("US" | "CA" | "MX" | "BR" | "AR" | "CL" | "CO" | "PE") => Self::Americas,
-            Some("JP" | "KR" | "CN" | "TW" | "HK" | "SG" | "IN" | "ID" | "AU" | "NZ" | "TH" | "VN" | "PH" | "MY") => Self::AsiaPacific,
+            Some(
+                "JP" | "KR" | "CN" | "TW" | "HK" | "SG" | "IN" | "ID" | "AU" | "NZ" | "TH" | "VN"
+                | "PH" | "MY",
+            ) => Self::AsiaPacific,
             _ => Self::Europe,
         }
     }

@@ -18,7 +18,11 @@ impl std::str::FromStr for Percent {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        text.parse().ok().filter(|percent| *percent <= 100).map(Self).ok_or(())
+        text.parse()
+            .ok()
+            .filter(|percent| *percent <= 100)
+            .map(Self)
+            .ok_or(())
     }
 }
 
@@ -27,7 +31,11 @@ impl Variant {
     pub(crate) fn for_visitor(visitor: &str, share_of_b: Percent) -> Self {
         // The experiment's name keeps a second experiment from choosing the same people.
         let bucket = stable_hash(format!("offer:{visitor}").as_bytes()) % 100;
-        if bucket < u64::from(share_of_b.0) { Self::B } else { Self::A }
+        if bucket < u64::from(share_of_b.0) {
+            Self::B
+        } else {
+            Self::A
+        }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -43,7 +51,11 @@ mod tests {
     use super::*;
 
     fn share(percent: u8) -> usize {
-        (0..10_000).filter(|n| Variant::for_visitor(&format!("visitor-{n}"), Percent(percent)) == Variant::B).count()
+        (0..10_000)
+            .filter(|n| {
+                Variant::for_visitor(&format!("visitor-{n}"), Percent(percent)) == Variant::B
+            })
+            .count()
     }
 
     #[test]
@@ -51,7 +63,11 @@ mod tests {
         assert_eq!((share(0), share(100)), (0, 10_000));
         for percent in [1, 20, 50] {
             let wanted = usize::from(percent) * 100;
-            assert!(share(percent).abs_diff(wanted) < 100, "{percent} % gave {} of 10,000", share(percent));
+            assert!(
+                share(percent).abs_diff(wanted) < 100,
+                "{percent} % gave {} of 10,000",
+                share(percent)
+            );
         }
     }
 
@@ -59,8 +75,13 @@ mod tests {
     fn keeps_a_visitor_in_b_while_the_share_grows() {
         for n in 0..1_000 {
             let visitor = format!("visitor-{n}");
-            let variants: Vec<_> = (0..=100).map(|percent| Variant::for_visitor(&visitor, Percent(percent))).collect();
-            assert!(variants.is_sorted_by_key(|variant| *variant == Variant::B), "{visitor} went back");
+            let variants: Vec<_> = (0..=100)
+                .map(|percent| Variant::for_visitor(&visitor, Percent(percent)))
+                .collect();
+            assert!(
+                variants.is_sorted_by_key(|variant| *variant == Variant::B),
+                "{visitor} went back"
+            );
         }
     }
 

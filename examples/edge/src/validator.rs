@@ -2,7 +2,9 @@
 
 /// FNV-1a, then a mixing step. The same on every node and in every version: tags and variants outlive a deploy. Not a secret.
 pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
-    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     mixed ^ (mixed >> 33)
 }
@@ -14,7 +16,10 @@ pub(crate) fn entity_tag(content: &[u8]) -> String {
 
 /// Whether `If-None-Match` names `tag`. "A recipient MUST use the weak comparison function": `W/` is ignored.
 pub(crate) fn names(if_none_match: &str, tag: &str) -> bool {
-    if_none_match.trim() == "*" || if_none_match.split(',').any(|candidate| candidate.trim().trim_start_matches("W/") == tag)
+    if_none_match.trim() == "*"
+        || if_none_match
+            .split(',')
+            .any(|candidate| candidate.trim().trim_start_matches("W/") == tag)
 }
 
 #[cfg(test)]

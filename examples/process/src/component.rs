@@ -41,11 +41,16 @@ fn process(request: &IncomingRequest) -> answer::Answer {
 }
 
 fn config() -> Result<Config, ConfigError> {
-    Config::from_json(&std::fs::read("/etc/config.json").map_err(|error| ConfigError::Unreadable(error.to_string()))?)
+    Config::from_json(
+        &std::fs::read("/etc/config.json")
+            .map_err(|error| ConfigError::Unreadable(error.to_string()))?,
+    )
 }
 
 fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 wasip2::http::proxy::export!(Process);

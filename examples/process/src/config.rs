@@ -31,12 +31,19 @@ mod tests {
     #[test]
     fn reads_the_file_of_the_example() {
         let config = Config::from_json(include_bytes!("../etc/config.json"));
-        assert_eq!(config, Ok(Config { service: "process".into(), max_input_bytes: 65_536 }));
+        assert_eq!(
+            config,
+            Ok(Config {
+                service: "process".into(),
+                max_input_bytes: 65_536
+            })
+        );
     }
 
     #[test]
     fn refuses_a_key_nobody_reads() {
-        let error = Config::from_json(br#"{"service":"p","max_input_bytes":1,"colour":"red"}"#).unwrap_err();
+        let error = Config::from_json(br#"{"service":"p","max_input_bytes":1,"colour":"red"}"#)
+            .unwrap_err();
         assert!(error.to_string().contains("colour"), "{error}");
     }
 }

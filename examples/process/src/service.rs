@@ -25,8 +25,22 @@ pub(crate) fn refusal(method: &str, path: &str) -> Option<Answer> {
 pub(crate) fn answer(config: &Config, input: Input, now_s: u64) -> Answer {
     let (service, timestamp) = (config.service.as_str(), timestamp::rfc3339(now_s));
     let (status, report) = match upper_case(input, config.max_input_bytes) {
-        Ok(output) => (200, Report::Ok { output, service, timestamp }),
-        Err((status, reason)) => (status, Report::Error { reason, service, timestamp }),
+        Ok(output) => (
+            200,
+            Report::Ok {
+                output,
+                service,
+                timestamp,
+            },
+        ),
+        Err((status, reason)) => (
+            status,
+            Report::Error {
+                reason,
+                service,
+                timestamp,
+            },
+        ),
     };
     Answer::json(status, serde_json::to_vec(&report).unwrap_or_default())
 }
@@ -37,21 +51,40 @@ fn upper_case(input: Input, max_bytes: usize) -> Result<String, (u16, String)> {
         Input::Broken => Err((400, "the input broke off".to_owned())),
         Input::Whole(bytes) => String::from_utf8(bytes)
             .map(|text| text.to_uppercase())
-            .map_err(|error| (400, format!("the input is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))),
+            .map_err(|error| {
+                (
+                    400,
+                    format!(
+                        "the input is not UTF-8 at byte {}",
+                        error.utf8_error().valid_up_to()
+                    ),
+                )
+            }),
     }
 }
 
 /// The answer when the file is missing or wrong. What is wrong is for the operator's log, not for the caller.
 pub(crate) fn misconfigured() -> Answer {
-    Answer::json(500, r#"{"status":"error","reason":"the service is not configured"}"#)
+    Answer::json(
+        500,
+        r#"{"status":"error","reason":"the service is not configured"}"#,
+    )
 }
 
 /// The body of every other answer: `output` when it went well, `reason` when not.
 #[derive(serde::Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Report<'a> {
-    Ok { output: String, service: &'a str, timestamp: String },
-    Error { reason: String, service: &'a str, timestamp: String },
+    Ok {
+        output: String,
+        service: &'a str,
+        timestamp: String,
+    },
+    Error {
+        reason: String,
+        service: &'a str,
+        timestamp: String,
+    },
 }
 
 #[cfg(test)]
@@ -59,7 +92,10 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        Config { service: "process".into(), max_input_bytes: 8 }
+        Config {
+            service: "process".into(),
+            max_input_bytes: 8,
+        }
     }
 
     fn body(input: Input) -> (u16, String) {
@@ -70,22 +106,39 @@ mod tests {
     #[test]
     fn answers_in_upper_case_with_status_and_time_stamp() {
         let expected = r#"{"status":"ok","output":"STRASSE 1","service":"process","timestamp":"1970-01-01T00:00:00Z"}"#;
-        assert_eq!(body(Input::Whole("straße 1".into())), (200, expected.to_owned()));
+        assert_eq!(
+            body(Input::Whole("straße 1".into())),
+            (200, expected.to_owned())
+        );
     }
 
     #[test]
     fn says_what_was_wrong_with_the_input() {
         let (status, text) = body(Input::Whole(b"ab\xff".to_vec()));
-        assert_eq!((status, text.contains("not UTF-8 at byte 2")), (400, true), "{text}");
+        assert_eq!(
+            (status, text.contains("not UTF-8 at byte 2")),
+            (400, true),
+            "{text}"
+        );
         let (status, text) = body(Input::TooLong);
-        assert_eq!((status, text.contains("longer than 8 bytes")), (413, true), "{text}");
+        assert_eq!(
+            (status, text.contains("longer than 8 bytes")),
+            (413, true),
+            "{text}"
+        );
         assert_eq!(body(Input::Broken).0, 400);
     }
 
     #[test]
     fn tells_a_wrong_path_from_a_wrong_method() {
         assert_eq!(refusal("POST", "/process"), None);
-        assert_eq!(refusal("GET", "/process").map(|answer| answer.status), Some(405));
-        assert_eq!(refusal("POST", "/other").map(|answer| answer.status), Some(404));
+        assert_eq!(
+            refusal("GET", "/process").map(|answer| answer.status),
+            Some(405)
+        );
+        assert_eq!(
+            refusal("POST", "/other").map(|answer| answer.status),
+            Some(404)
+        );
     }
 }

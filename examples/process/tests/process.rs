@@ -4,7 +4,12 @@
 use coracle_testkit::{Service, http};
 
 fn process(service: &Service, input: &[u8]) -> http::Response {
-    http::request("POST", &format!("{}/process", service.base_url()), &[], input)
+    http::request(
+        "POST",
+        &format!("{}/process", service.base_url()),
+        &[],
+        input,
+    )
 }
 
 #[test]
@@ -14,17 +19,29 @@ fn answers_in_upper_case_with_status_and_time_stamp() {
     let report = answer.json();
     assert_eq!(report["status"], "ok");
     assert_eq!(report["output"], "STRASSE 1");
-    assert_eq!(report["service"], "process", "the name stands in /etc/config.json");
+    assert_eq!(
+        report["service"], "process",
+        "the name stands in /etc/config.json"
+    );
     let timestamp = report["timestamp"].as_str().expect("a time stamp");
-    assert!(timestamp.starts_with("20") && timestamp.ends_with('Z') && timestamp.len() == 20, "{timestamp}");
+    assert!(
+        timestamp.starts_with("20") && timestamp.ends_with('Z') && timestamp.len() == 20,
+        "{timestamp}"
+    );
 }
 
 #[test]
 fn says_what_is_wrong_with_an_input() {
     let service = Service::coracle("process", None);
     let torn = process(&service, b"ab\xff");
-    assert_eq!((torn.status, torn.json()["status"].as_str()), (400, Some("error")));
+    assert_eq!(
+        (torn.status, torn.json()["status"].as_str()),
+        (400, Some("error"))
+    );
     let long = process(&service, &vec![b'a'; 65_537]);
-    assert_eq!((long.status, long.json()["status"].as_str()), (413, Some("error")));
+    assert_eq!(
+        (long.status, long.json()["status"].as_str()),
+        (413, Some("error"))
+    );
     assert_eq!(process(&service, &vec![b'a'; 65_536]).status, 200);
 }

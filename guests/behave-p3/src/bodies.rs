@@ -12,20 +12,28 @@ use wasip3::{spawn_local, wit_future, wit_stream};
 type End = Result<Option<Fields>, ErrorCode>;
 
 pub(crate) fn send(reply: Reply) -> Result<Response, ErrorCode> {
-    respond(reply.status, &[("content-type", reply.content_type())], async move |mut body| {
-        body.write_all(reply.body.into_bytes()).await;
-        drop(body);
-        Ok(None)
-    })
+    respond(
+        reply.status,
+        &[("content-type", reply.content_type())],
+        async move |mut body| {
+            body.write_all(reply.body.into_bytes()).await;
+            drop(body);
+            Ok(None)
+        },
+    )
 }
 
 /// Head and `?bytes=` of the body, then a trap.
 pub(crate) fn midtrap(ask: &Ask) -> Result<Response, ErrorCode> {
     let bytes = ask.number("bytes", 1_000);
-    respond(200, &[("content-type", "text/plain")], async move |mut body| {
-        fill(&mut body, bytes).await;
-        compute::trap()
-    })
+    respond(
+        200,
+        &[("content-type", "text/plain")],
+        async move |mut body| {
+            fill(&mut body, bytes).await;
+            compute::trap()
+        },
+    )
 }
 
 /// Declares `?declared=` and writes `?bytes=`, which are fewer.
@@ -39,11 +47,15 @@ pub(crate) fn long(ask: &Ask) -> Result<Response, ErrorCode> {
 }
 
 fn declared(declared: u64, bytes: u64) -> Result<Response, ErrorCode> {
-    respond(200, &[("content-length", &declared.to_string())], async move |mut body| {
-        let written = fill(&mut body, bytes).await;
-        eprintln!("wrote {written} of {bytes}");
-        Ok(None)
-    })
+    respond(
+        200,
+        &[("content-length", &declared.to_string())],
+        async move |mut body| {
+            let written = fill(&mut body, bytes).await;
+            eprintln!("wrote {written} of {bytes}");
+            Ok(None)
+        },
+    )
 }
 
 /// `?bytes=` of a body that ends in an error instead of trailers.
@@ -77,24 +89,36 @@ pub(crate) fn after(ask: &Ask) -> Result<Response, ErrorCode> {
 /// `?bytes=` of body, as fast as the client takes them.
 pub(crate) fn stream(ask: &Ask) -> Result<Response, ErrorCode> {
     let bytes = ask.number("bytes", 1_000_000);
-    respond(200, &[("content-type", "application/octet-stream")], async move |mut body| {
-        fill(&mut body, bytes).await;
-        Ok(None)
-    })
+    respond(
+        200,
+        &[("content-type", "application/octet-stream")],
+        async move |mut body| {
+            fill(&mut body, bytes).await;
+            Ok(None)
+        },
+    )
 }
 
 /// `?chunks=` lines, one every `?ms=` (needs the clock).
 pub(crate) fn drip(ask: &Ask) -> Result<Response, ErrorCode> {
     let (chunks, ms) = (ask.number("chunks", 5), ask.number("ms", 100));
-    respond(200, &[("content-type", "text/plain")], async move |mut body| {
-        for n in 0..chunks {
-            if !body.write_all(format!("chunk {n}\n").into_bytes()).await.is_empty() {
-                break;
+    respond(
+        200,
+        &[("content-type", "text/plain")],
+        async move |mut body| {
+            for n in 0..chunks {
+                if !body
+                    .write_all(format!("chunk {n}\n").into_bytes())
+                    .await
+                    .is_empty()
+                {
+                    break;
+                }
+                sleep(ms).await;
             }
-            sleep(ms).await;
-        }
-        Ok(None)
-    })
+            Ok(None)
+        },
+    )
 }
 
 /// A body with two announced trailers.
@@ -147,14 +171,18 @@ pub(crate) async fn sink(request: Request) -> Reply {
         Ok(None) => ("closed", "null".to_owned()),
         Err(error) => ("failed", json::string(&format!("{error:?}"))),
     };
-    Reply::ok(format!("{{\"bytes\":{bytes},\"end\":\"{end}\",\"trailers\":{trailers}}}"))
+    Reply::ok(format!(
+        "{{\"bytes\":{bytes},\"end\":\"{end}\",\"trailers\":{trailers}}}"
+    ))
 }
 
 /// The request's head.
 pub(crate) fn headers(request: &Request) -> Reply {
     let method = match request.get_method() {
         Method::Other(name) => name,
-        known => format!("{known:?}").trim_start_matches("Method::").to_ascii_uppercase(),
+        known => format!("{known:?}")
+            .trim_start_matches("Method::")
+            .to_ascii_uppercase(),
     };
     let text = |text: Option<String>| text.map_or("null".to_owned(), |text| json::string(&text));
     Reply::ok(format!(
@@ -162,30 +190,55 @@ pub(crate) fn headers(request: &Request) -> Reply {
         json::string(&method),
         text(request.get_path_with_query()),
         text(request.get_authority()),
-        text(request.get_scheme().map(|scheme| format!("{scheme:?}").trim_start_matches("Scheme::").to_ascii_lowercase())),
+        text(request.get_scheme().map(|scheme| {
+            format!("{scheme:?}")
+                .trim_start_matches("Scheme::")
+                .to_ascii_lowercase()
+        })),
         pairs(&request.get_headers())
     ))
 }
 
 fn pairs(fields: &Fields) -> String {
-    let entries: Vec<_> = fields.copy_all().into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
-    json::pairs(entries.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    let entries: Vec<_> = fields
+        .copy_all()
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    json::pairs(
+        entries
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
 }
 
 fn fields(entries: &[(&str, &str)]) -> Fields {
-    let entries: Vec<_> = entries.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
     Fields::from_list(&entries).expect("headers of our own")
 }
 
 /// A response whose body `produce` writes while the host already sends the head.
-fn respond<F>(status: u16, headers: &[(&str, &str)], produce: impl FnOnce(StreamWriter<u8>) -> F) -> Result<Response, ErrorCode>
+fn respond<F>(
+    status: u16,
+    headers: &[(&str, &str)],
+    produce: impl FnOnce(StreamWriter<u8>) -> F,
+) -> Result<Response, ErrorCode>
 where
     F: Future<Output = End> + 'static,
 {
     let (body, contents) = wit_stream::new();
-    let (end, trailers) = wit_future::new(|| Err(ErrorCode::InternalError(Some("the body was dropped".to_owned()))));
+    let (end, trailers) = wit_future::new(|| {
+        Err(ErrorCode::InternalError(Some(
+            "the body was dropped".to_owned(),
+        )))
+    });
     let (response, _sent) = Response::new(fields(headers), Some(contents), trailers);
-    response.set_status_code(status).map_err(|()| ErrorCode::InternalError(None))?;
+    response
+        .set_status_code(status)
+        .map_err(|()| ErrorCode::InternalError(None))?;
     let producing = produce(body);
     spawn_local(async move {
         let _ = end.write(producing.await).await;

@@ -18,22 +18,36 @@ pub(crate) async fn fetch(ask: &Ask) -> Reply {
     for _ in 0..ask.number("count", 1) {
         answers.push(report(send(ask).await));
     }
-    if answers.len() == 1 { Reply::ok(answers.remove(0)) } else { Reply::ok(format!("[{}]", answers.join(","))) }
+    if answers.len() == 1 {
+        Reply::ok(answers.remove(0))
+    } else {
+        Reply::ok(format!("[{}]", answers.join(",")))
+    }
 }
 
 async fn send(ask: &Ask) -> Result<Answer, String> {
     let (scheme, rest) = ask.text("url").split_once("://").ok_or("no scheme")?;
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+    let (authority, path) = rest
+        .find('/')
+        .map_or((rest, "/"), |slash| rest.split_at(slash));
     let fields = Fields::new();
     if let Some((name, value)) = ask.text("header").split_once(':') {
-        fields.append(name, value.as_bytes()).map_err(|error| format!("{error:?}"))?;
+        fields
+            .append(name, value.as_bytes())
+            .map_err(|error| format!("{error:?}"))?;
     }
     let options = RequestOptions::new();
     if ask.number("ms", 0) > 0 {
         let timeout_ns = ask.number("ms", 0) * 1_000_000;
-        options.set_connect_timeout(Some(timeout_ns)).map_err(|_| "timeout refused")?;
-        options.set_first_byte_timeout(Some(timeout_ns)).map_err(|_| "timeout refused")?;
-        options.set_between_bytes_timeout(Some(timeout_ns)).map_err(|_| "timeout refused")?;
+        options
+            .set_connect_timeout(Some(timeout_ns))
+            .map_err(|_| "timeout refused")?;
+        options
+            .set_first_byte_timeout(Some(timeout_ns))
+            .map_err(|_| "timeout refused")?;
+        options
+            .set_between_bytes_timeout(Some(timeout_ns))
+            .map_err(|_| "timeout refused")?;
     }
     let (mut body, contents) = wit_stream::new();
     let contents = (!ask.text("body").is_empty()).then_some(contents);
@@ -45,10 +59,18 @@ async fn send(ask: &Ask) -> Result<Answer, String> {
         "https" => Scheme::Https,
         other => Scheme::Other(other.to_owned()),
     };
-    request.set_method(&method(ask.text("method"))).map_err(|()| "method refused")?;
-    request.set_scheme(Some(&scheme)).map_err(|()| "scheme refused")?;
-    request.set_authority(Some(authority)).map_err(|()| "authority refused")?;
-    request.set_path_with_query(Some(path)).map_err(|()| "path refused")?;
+    request
+        .set_method(&method(ask.text("method")))
+        .map_err(|()| "method refused")?;
+    request
+        .set_scheme(Some(&scheme))
+        .map_err(|()| "scheme refused")?;
+    request
+        .set_authority(Some(authority))
+        .map_err(|()| "authority refused")?;
+    request
+        .set_path_with_query(Some(path))
+        .map_err(|()| "path refused")?;
     let bytes = ask.text("body").as_bytes().to_vec();
     spawn_local(async move {
         let _unwritten = body.write_all(bytes).await;
@@ -59,19 +81,37 @@ async fn send(ask: &Ask) -> Result<Answer, String> {
 async fn receive(response: Response) -> Result<Answer, String> {
     let status = response.get_status_code();
     let headers = response.get_headers().copy_all();
-    let headers = headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
     let (_received, result) = wit_future::new(|| Ok(()));
     let (body, trailers) = Response::consume_body(response, result);
     let body = String::from_utf8_lossy(&body.collect().await).into_owned();
     trailers.await.map_err(|code| name(&code))?;
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn report(outcome: Result<Answer, String>) -> String {
     match outcome {
-        Ok(Answer { status, headers, body }) => {
-            let headers = json::pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-            format!("{{\"status\":{status},\"body\":{},\"headers\":{headers}}}", json::string(&body))
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        }) => {
+            let headers = json::pairs(
+                headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            );
+            format!(
+                "{{\"status\":{status},\"body\":{},\"headers\":{headers}}}",
+                json::string(&body)
+            )
         }
         Err(error) => format!("{{\"error\":{}}}", json::string(&error)),
     }
@@ -79,7 +119,9 @@ fn report(outcome: Result<Answer, String>) -> String {
 
 /// `HttpRequestDenied` from `ErrorCode::HttpRequestDenied`.
 fn name(code: &ErrorCode) -> String {
-    format!("{code:?}").trim_start_matches("ErrorCode::").to_owned()
+    format!("{code:?}")
+        .trim_start_matches("ErrorCode::")
+        .to_owned()
 }
 
 fn method(name: &str) -> Method {

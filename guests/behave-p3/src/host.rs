@@ -10,7 +10,9 @@ use wasip3::{random, wit_future, wit_stream};
 /// `?n=` header fields, or one with a value of `?bytes=`, or a list of `?list=` in one call; the first refusal, if any.
 pub(crate) fn fields(ask: &Ask) -> Reply {
     if !ask.text("list").is_empty() {
-        let entries: Vec<_> = (0..ask.number("list", 0)).map(|n| (format!("x-{n}"), b"v".to_vec())).collect();
+        let entries: Vec<_> = (0..ask.number("list", 0))
+            .map(|n| (format!("x-{n}"), b"v".to_vec()))
+            .collect();
         return Reply::ok(match Fields::from_list(&entries) {
             Ok(fields) => format!("{{\"accepted\":{}}}", fields.copy_all().len()),
             Err(error) => format!("{{\"refused\":\"{error:?}\"}}"),
@@ -41,7 +43,11 @@ pub(crate) fn handles(ask: &Ask) -> Reply {
             "request" => std::mem::forget(request()),
             "response" => std::mem::forget(response()),
             "stream" => std::mem::forget(wit_stream::new::<u8>()),
-            "future" => std::mem::forget(wit_future::new::<Result<Option<Fields>, ErrorCode>>(|| Ok(None))),
+            "future" => {
+                std::mem::forget(wit_future::new::<Result<Option<Fields>, ErrorCode>>(|| {
+                    Ok(None)
+                }))
+            }
             _ => std::mem::forget(Fields::new()),
         }
     }
@@ -53,28 +59,81 @@ pub(crate) fn lies() -> Reply {
     let options = RequestOptions::new();
     let field = |name: &str, value: &[u8]| Fields::new().append(name, value).is_err();
     let attempts = [
-        ("path-absolute-uri", request().set_path_with_query(Some("http://evil.example/")).is_err()),
-        ("path-without-slash", request().set_path_with_query(Some("path")).is_err()),
-        ("path-with-crlf", request().set_path_with_query(Some("/a\r\nx: y")).is_err()),
-        ("path-with-space", request().set_path_with_query(Some("/a b")).is_err()),
-        ("method-with-crlf", request().set_method(&Method::Other("GET / HTTP/1.1\r\n".to_owned())).is_err()),
-        ("method-empty", request().set_method(&Method::Other(String::new())).is_err()),
-        ("scheme-file", request().set_scheme(Some(&Scheme::Other("file".to_owned()))).is_err()),
-        ("authority-with-crlf", request().set_authority(Some("a\r\nb")).is_err()),
-        ("authority-with-user", request().set_authority(Some("user:word@host")).is_err()),
+        (
+            "path-absolute-uri",
+            request()
+                .set_path_with_query(Some("http://evil.example/"))
+                .is_err(),
+        ),
+        (
+            "path-without-slash",
+            request().set_path_with_query(Some("path")).is_err(),
+        ),
+        (
+            "path-with-crlf",
+            request().set_path_with_query(Some("/a\r\nx: y")).is_err(),
+        ),
+        (
+            "path-with-space",
+            request().set_path_with_query(Some("/a b")).is_err(),
+        ),
+        (
+            "method-with-crlf",
+            request()
+                .set_method(&Method::Other("GET / HTTP/1.1\r\n".to_owned()))
+                .is_err(),
+        ),
+        (
+            "method-empty",
+            request().set_method(&Method::Other(String::new())).is_err(),
+        ),
+        (
+            "scheme-file",
+            request()
+                .set_scheme(Some(&Scheme::Other("file".to_owned())))
+                .is_err(),
+        ),
+        (
+            "authority-with-crlf",
+            request().set_authority(Some("a\r\nb")).is_err(),
+        ),
+        (
+            "authority-with-user",
+            request().set_authority(Some("user:word@host")).is_err(),
+        ),
         ("header-name-with-space", field("x y", b"v")),
         ("header-name-empty", field("", b"v")),
-        ("header-value-with-crlf", field("x", b"v\r\nset-cookie: a=b")),
+        (
+            "header-value-with-crlf",
+            field("x", b"v\r\nset-cookie: a=b"),
+        ),
         ("header-value-with-nul", field("x", b"v\0")),
         ("header-connection", field("connection", b"close")),
-        ("header-transfer-encoding", field("transfer-encoding", b"chunked")),
+        (
+            "header-transfer-encoding",
+            field("transfer-encoding", b"chunked"),
+        ),
         ("header-host", field("host", b"evil.example")),
         ("status-99", response().set_status_code(99).is_err()),
         ("status-1000", response().set_status_code(1_000).is_err()),
-        ("timeout-zero", options.set_between_bytes_timeout(Some(0)).is_err()),
-        ("timeout-largest", options.set_connect_timeout(Some(u64::MAX)).is_err()),
+        (
+            "timeout-zero",
+            options.set_between_bytes_timeout(Some(0)).is_err(),
+        ),
+        (
+            "timeout-largest",
+            options.set_connect_timeout(Some(u64::MAX)).is_err(),
+        ),
     ];
-    let lines: Vec<_> = attempts.iter().map(|(lie, refused)| format!("\"{lie}\":\"{}\"", if *refused { "refused" } else { "accepted" })).collect();
+    let lines: Vec<_> = attempts
+        .iter()
+        .map(|(lie, refused)| {
+            format!(
+                "\"{lie}\":\"{}\"",
+                if *refused { "refused" } else { "accepted" }
+            )
+        })
+        .collect();
     Reply::ok(format!("{{{}}}", lines.join(",")))
 }
 
@@ -103,14 +162,17 @@ pub(crate) async fn hang() -> Reply {
 
 /// `?ms=` (needs the clock); `?ns=` for any number of nanoseconds.
 pub(crate) async fn sleep(ask: &Ask) -> Reply {
-    monotonic_clock::wait_for(ask.number("ns", ask.number("ms", 100).saturating_mul(1_000_000))).await;
+    monotonic_clock::wait_for(ask.number("ns", ask.number("ms", 100).saturating_mul(1_000_000)))
+        .await;
     Reply::ok("slept")
 }
 
 /// The wall clock, through WASI 0.3 and through the standard library's 0.2, and the monotonic one (needs the clock).
 pub(crate) fn clock() -> Reply {
     let wall = system_clock::now();
-    let std_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let std_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     Reply::ok(format!(
         "{{\"wall_s\":{},\"std_s\":{std_s},\"monotonic_ns\":{},\"resolution_ns\":{}}}",
         wall.seconds,

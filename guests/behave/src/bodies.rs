@@ -4,7 +4,9 @@ use std::io::Write as _;
 
 use mischief::{Ask, Reply, compute, json, p2};
 use wasip2::clocks::monotonic_clock;
-use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 use wasip2::io::streams::{OutputStream, StreamError};
 
 /// Sets a second response in the place of the first. The type system forbids it, so the handle is forged.
@@ -84,7 +86,10 @@ pub(crate) fn drip(ask: &Ask, out: ResponseOutparam) {
     let body = p2::start(200, &[("content-type", "text/plain")], out);
     let stream = body.write().unwrap();
     for n in 0..ask.number("chunks", 5) {
-        if stream.blocking_write_and_flush(format!("chunk {n}\n").as_bytes()).is_err() {
+        if stream
+            .blocking_write_and_flush(format!("chunk {n}\n").as_bytes())
+            .is_err()
+        {
             return;
         }
         sleep(ask.number("ms", 100));
@@ -135,14 +140,18 @@ pub(crate) fn sink(request: &IncomingRequest) -> Reply {
         Some(Ok(Ok(None))) => "null".to_owned(),
         other => json::string(&format!("{other:?}")),
     };
-    Reply::ok(format!("{{\"bytes\":{bytes},\"end\":\"{end}\",\"trailers\":{trailers}}}"))
+    Reply::ok(format!(
+        "{{\"bytes\":{bytes},\"end\":\"{end}\",\"trailers\":{trailers}}}"
+    ))
 }
 
 /// The request's head.
 pub(crate) fn headers(request: &IncomingRequest) -> Reply {
     let method = match request.method() {
         Method::Other(name) => name,
-        known => format!("{known:?}").trim_start_matches("Method::").to_ascii_uppercase(),
+        known => format!("{known:?}")
+            .trim_start_matches("Method::")
+            .to_ascii_uppercase(),
     };
     let text = |text: Option<String>| text.map_or("null".to_owned(), |text| json::string(&text));
     Reply::ok(format!(
@@ -150,14 +159,26 @@ pub(crate) fn headers(request: &IncomingRequest) -> Reply {
         json::string(&method),
         text(request.path_with_query()),
         text(request.authority()),
-        text(request.scheme().map(|scheme| format!("{scheme:?}").trim_start_matches("Scheme::").to_ascii_lowercase())),
+        text(request.scheme().map(|scheme| {
+            format!("{scheme:?}")
+                .trim_start_matches("Scheme::")
+                .to_ascii_lowercase()
+        })),
         pairs(&request.headers())
     ))
 }
 
 fn pairs(fields: &Fields) -> String {
-    let entries: Vec<_> = fields.entries().into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
-    json::pairs(entries.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    let entries: Vec<_> = fields
+        .entries()
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    json::pairs(
+        entries
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
 }
 
 fn write(body: &OutgoingBody, bytes: &[u8]) {

@@ -5,7 +5,10 @@ use std::io::{Read as _, Write as _};
 
 use mischief::{Ask, Reply, json};
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
+use wasip2::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme,
+};
 
 /// What came back.
 struct Answer {
@@ -16,16 +19,27 @@ struct Answer {
 
 pub(crate) fn fetch(ask: &Ask) -> Reply {
     let in_flight: Vec<_> = (0..ask.number("count", 1)).map(|_| send(ask)).collect();
-    let mut answers: Vec<_> = in_flight.into_iter().map(|sent| report(sent.and_then(receive))).collect();
-    if answers.len() == 1 { Reply::ok(answers.remove(0)) } else { Reply::ok(format!("[{}]", answers.join(","))) }
+    let mut answers: Vec<_> = in_flight
+        .into_iter()
+        .map(|sent| report(sent.and_then(receive)))
+        .collect();
+    if answers.len() == 1 {
+        Reply::ok(answers.remove(0))
+    } else {
+        Reply::ok(format!("[{}]", answers.join(",")))
+    }
 }
 
 fn send(ask: &Ask) -> Result<FutureIncomingResponse, String> {
     let (scheme, rest) = ask.text("url").split_once("://").ok_or("no scheme")?;
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+    let (authority, path) = rest
+        .find('/')
+        .map_or((rest, "/"), |slash| rest.split_at(slash));
     let fields = Fields::new();
     if let Some((name, value)) = ask.text("header").split_once(':') {
-        fields.append(name, value.as_bytes()).map_err(|error| format!("{error:?}"))?;
+        fields
+            .append(name, value.as_bytes())
+            .map_err(|error| format!("{error:?}"))?;
     }
     let request = OutgoingRequest::new(fields);
     let scheme = match scheme {
@@ -33,16 +47,30 @@ fn send(ask: &Ask) -> Result<FutureIncomingResponse, String> {
         "https" => Scheme::Https,
         other => Scheme::Other(other.to_owned()),
     };
-    request.set_method(&method(ask.text("method"))).map_err(|()| "method refused")?;
-    request.set_scheme(Some(&scheme)).map_err(|()| "scheme refused")?;
-    request.set_authority(Some(authority)).map_err(|()| "authority refused")?;
-    request.set_path_with_query(Some(path)).map_err(|()| "path refused")?;
+    request
+        .set_method(&method(ask.text("method")))
+        .map_err(|()| "method refused")?;
+    request
+        .set_scheme(Some(&scheme))
+        .map_err(|()| "scheme refused")?;
+    request
+        .set_authority(Some(authority))
+        .map_err(|()| "authority refused")?;
+    request
+        .set_path_with_query(Some(path))
+        .map_err(|()| "path refused")?;
     let options = RequestOptions::new();
     if ask.number("ms", 0) > 0 {
         let timeout_ns = ask.number("ms", 0) * 1_000_000;
-        options.set_connect_timeout(Some(timeout_ns)).map_err(|()| "timeout refused")?;
-        options.set_first_byte_timeout(Some(timeout_ns)).map_err(|()| "timeout refused")?;
-        options.set_between_bytes_timeout(Some(timeout_ns)).map_err(|()| "timeout refused")?;
+        options
+            .set_connect_timeout(Some(timeout_ns))
+            .map_err(|()| "timeout refused")?;
+        options
+            .set_first_byte_timeout(Some(timeout_ns))
+            .map_err(|()| "timeout refused")?;
+        options
+            .set_between_bytes_timeout(Some(timeout_ns))
+            .map_err(|()| "timeout refused")?;
     }
     let body = request.body().unwrap();
     let response = outgoing_handler::handle(request, Some(options)).map_err(name)?;
@@ -57,18 +85,39 @@ fn receive(sent: FutureIncomingResponse) -> Result<Answer, String> {
     sent.subscribe().block();
     let response = sent.get().unwrap().unwrap().map_err(name)?;
     let headers = response.headers().entries();
-    let headers = headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
     let body = response.consume().unwrap();
     let mut bytes = Vec::new();
-    body.stream().unwrap().read_to_end(&mut bytes).map_err(|error| format!("body: {error}"))?;
-    Ok(Answer { status: response.status(), headers, body: String::from_utf8_lossy(&bytes).into_owned() })
+    body.stream()
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("body: {error}"))?;
+    Ok(Answer {
+        status: response.status(),
+        headers,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    })
 }
 
 fn report(outcome: Result<Answer, String>) -> String {
     match outcome {
-        Ok(Answer { status, headers, body }) => {
-            let headers = json::pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-            format!("{{\"status\":{status},\"body\":{},\"headers\":{headers}}}", json::string(&body))
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        }) => {
+            let headers = json::pairs(
+                headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            );
+            format!(
+                "{{\"status\":{status},\"body\":{},\"headers\":{headers}}}",
+                json::string(&body)
+            )
         }
         Err(error) => format!("{{\"error\":{}}}", json::string(&error)),
     }
@@ -76,7 +125,9 @@ fn report(outcome: Result<Answer, String>) -> String {
 
 /// `HttpRequestDenied` from `ErrorCode::HttpRequestDenied`.
 fn name(code: ErrorCode) -> String {
-    format!("{code:?}").trim_start_matches("ErrorCode::").to_owned()
+    format!("{code:?}")
+        .trim_start_matches("ErrorCode::")
+        .to_owned()
 }
 
 fn method(name: &str) -> Method {

@@ -16,7 +16,12 @@ impl Guest for Behave {
         let ask = p2::ask(&request);
         let reply = match ask.path() {
             "/never" => return,
-            "/refuse" => return ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some("as asked".to_owned())))),
+            "/refuse" => {
+                return ResponseOutparam::set(
+                    out,
+                    Err(ErrorCode::InternalError(Some("as asked".to_owned()))),
+                );
+            }
             "/twice" => return bodies::twice(&ask, out),
             "/midtrap" => return bodies::midtrap(&ask, out),
             "/short" => return bodies::short(&ask, out),

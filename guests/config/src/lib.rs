@@ -32,7 +32,10 @@ impl Guest for Config {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let ask = p2::ask(&request);
         let reply = match ask.path() {
-            "/config" => answer(&ask).unwrap_or_else(|error| Reply { status: 500, body: format!("{error:?}") }),
+            "/config" => answer(&ask).unwrap_or_else(|error| Reply {
+                status: 500,
+                body: format!("{error:?}"),
+            }),
             _ => Reply::not_found(),
         };
         p2::send(&reply, out);
@@ -42,11 +45,17 @@ impl Guest for Config {
 fn answer(ask: &Ask) -> Result<Reply, Error> {
     if !ask.text("key").is_empty() {
         let value = store::get(ask.text("key"))?;
-        return Ok(Reply::ok(format!("{{\"value\":{}}}", value.map_or("null".to_owned(), |value| json::string(&value)))));
+        return Ok(Reply::ok(format!(
+            "{{\"value\":{}}}",
+            value.map_or("null".to_owned(), |value| json::string(&value))
+        )));
     }
     let mut all = store::get_all()?;
     all.sort();
-    Ok(Reply::ok(json::pairs(all.iter().map(|(key, value)| (key.as_str(), value.as_str())))))
+    Ok(Reply::ok(json::pairs(
+        all.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str())),
+    )))
 }
 
 wasip2::http::proxy::export!(Config);

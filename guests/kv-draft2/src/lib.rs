@@ -34,7 +34,8 @@ impl Guest for Kv {
             }
             // Writes, then traps: what was acknowledged before a trap stays.
             "/trap" => {
-                let _ = open(&ask).and_then(|bucket| bucket.set(ask.text("key"), ask.text("value").as_bytes()));
+                let _ = open(&ask)
+                    .and_then(|bucket| bucket.set(ask.text("key"), ask.text("value").as_bytes()));
                 mischief::compute::trap();
             }
             "/handles" => {
@@ -53,13 +54,20 @@ fn answer(ask: &Ask) -> Reply {
         Ok(json) => Reply::ok(format!("{{\"ok\":{json}}}")),
         Err(Error::NoSuchStore) => Reply::ok(r#"{"error":"no-such-store"}"#),
         Err(Error::AccessDenied) => Reply::ok(r#"{"error":"access-denied"}"#),
-        Err(Error::Other(text)) => Reply::ok(format!("{{\"error\":\"other\",\"text\":{}}}", json::string(&text))),
+        Err(Error::Other(text)) => Reply::ok(format!(
+            "{{\"error\":\"other\",\"text\":{}}}",
+            json::string(&text)
+        )),
     }
 }
 
 /// `?bucket=`, or `default`.
 fn open(ask: &Ask) -> Result<Bucket, Error> {
-    store::open(if ask.text("bucket").is_empty() { "default" } else { ask.text("bucket") })
+    store::open(if ask.text("bucket").is_empty() {
+        "default"
+    } else {
+        ask.text("bucket")
+    })
 }
 
 wasip2::http::proxy::export!(Kv);

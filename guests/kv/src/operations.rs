@@ -10,22 +10,35 @@ pub(crate) fn run(ask: &Ask, bucket: &Bucket) -> Result<String, Error> {
     let keys: Vec<String> = ask.text("keys").split(',').map(str::to_owned).collect();
     Ok(match ask.text("op") {
         "open" => "null".to_owned(),
-        "get" => bucket.get(key)?.map_or("null".to_owned(), |bytes| text(&bytes)),
+        "get" => bucket
+            .get(key)?
+            .map_or("null".to_owned(), |bytes| text(&bytes)),
         "set" => bucket.set(key, value).map(|()| "null".to_owned())?,
-        "set-large" => bucket.set(key, &vec![b'v'; ask.number("bytes", 0) as usize]).map(|()| "null".to_owned())?,
+        "set-large" => bucket
+            .set(key, &vec![b'v'; ask.number("bytes", 0) as usize])
+            .map(|()| "null".to_owned())?,
         "delete" => bucket.delete(key).map(|()| "null".to_owned())?,
         "exists" => bucket.exists(key)?.to_string(),
         "list" => {
             let page = bucket.list_keys(ask.text("cursor").parse().ok())?;
-            let cursor = page.cursor.map_or("null".to_owned(), |cursor| cursor.to_string());
-            format!("{{\"keys\":{},\"cursor\":{cursor}}}", json::strings(page.keys.iter().map(String::as_str)))
+            let cursor = page
+                .cursor
+                .map_or("null".to_owned(), |cursor| cursor.to_string());
+            format!(
+                "{{\"keys\":{},\"cursor\":{cursor}}}",
+                json::strings(page.keys.iter().map(String::as_str))
+            )
         }
         "increment" => atomics::increment(bucket, key, ask.number("delta", 1))?.to_string(),
         "get-many" => {
             let found = batch::get_many(bucket, &keys)?;
             let found: Vec<_> = found
                 .iter()
-                .map(|pair| pair.as_ref().map_or("null".to_owned(), |(key, value)| format!("[{},{}]", json::string(key), text(value))))
+                .map(|pair| {
+                    pair.as_ref().map_or("null".to_owned(), |(key, value)| {
+                        format!("[{},{}]", json::string(key), text(value))
+                    })
+                })
                 .collect();
             format!("[{}]", found.join(","))
         }

@@ -21,14 +21,23 @@ impl Guest for Logger {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let ask = p2::ask(&request);
         match ask.path() {
-            "/log" => log(level(ask.text("level")), ask.text("context"), ask.text("message")),
+            "/log" => log(
+                level(ask.text("level")),
+                ask.text("context"),
+                ask.text("message"),
+            ),
             // A WIT string is UTF-8, so one of the forged lines loses its bad bytes on the way.
             "/forged" => stdlib::FORGED.iter().for_each(|line| {
                 let line = String::from_utf8_lossy(line);
                 log(Level::Info, &line, &line);
             }),
-            "/flood" => (0..ask.number("lines", 1_000_000)).for_each(|n| log(Level::Debug, "flood", &format!("flood {n}"))),
-            "/long" => log(Level::Warn, "long", &"x".repeat(ask.number("bytes", 10_000_000) as usize)),
+            "/flood" => (0..ask.number("lines", 1_000_000))
+                .for_each(|n| log(Level::Debug, "flood", &format!("flood {n}"))),
+            "/long" => log(
+                Level::Warn,
+                "long",
+                &"x".repeat(ask.number("bytes", 10_000_000) as usize),
+            ),
             _ => return p2::send(&Reply::not_found(), out),
         }
         p2::send(&Reply::ok("logged"), out);

@@ -9,14 +9,19 @@ pub struct Ask {
 
 impl Ask {
     pub fn new(path_with_query: &str) -> Self {
-        let (path, query) = path_with_query.split_once('?').unwrap_or((path_with_query, ""));
+        let (path, query) = path_with_query
+            .split_once('?')
+            .unwrap_or((path_with_query, ""));
         let parameters = query
             .split('&')
             .filter(|pair| !pair.is_empty())
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(name, value)| (decode(name), decode(value)))
             .collect();
-        Self { path: path.to_owned(), parameters }
+        Self {
+            path: path.to_owned(),
+            parameters,
+        }
     }
 
     pub fn path(&self) -> &str {
@@ -25,7 +30,10 @@ impl Ask {
 
     /// A parameter's text, empty when absent.
     pub fn text(&self, name: &str) -> &str {
-        self.parameters.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
+        self.parameters
+            .iter()
+            .find(|(found, _)| found == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// A parameter's number, `otherwise` when absent or none.
@@ -60,7 +68,10 @@ mod tests {
     #[test]
     fn reads_parameters() {
         let ask = Ask::new("/fetch?url=http%3A%2F%2Fa%3Fb%3Dc&ms=5&flag");
-        assert_eq!((ask.path(), ask.text("url"), ask.number("ms", 0)), ("/fetch", "http://a?b=c", 5));
+        assert_eq!(
+            (ask.path(), ask.text("url"), ask.number("ms", 0)),
+            ("/fetch", "http://a?b=c", 5)
+        );
         assert_eq!((ask.text("flag"), ask.number("absent", 7)), ("", 7));
     }
 }

@@ -43,7 +43,9 @@ pub fn trap() -> ! {
 pub fn grow(ask: &Ask) -> Reply {
     let wanted = ask.number("mib", u64::MAX);
     let mut grown = 0;
-    while grown < wanted && let Some(fresh) = grow_one_mib() {
+    while grown < wanted
+        && let Some(fresh) = grow_one_mib()
+    {
         // Each page is touched, so that it costs the host what it seems to.
         fresh.fill(1);
         grown += 1;
@@ -51,7 +53,10 @@ pub fn grow(ask: &Ask) -> Reply {
     if ask.text("then") == "trap" {
         trap();
     }
-    Reply::ok(format!("{{\"grown_mib\":{grown},\"refused\":{}}}", grown < wanted))
+    Reply::ok(format!(
+        "{{\"grown_mib\":{grown},\"refused\":{}}}",
+        grown < wanted
+    ))
 }
 
 /// Recursion without end. Its frames hold nothing in linear memory, so it is the host's stack that runs out.
@@ -61,12 +66,19 @@ pub fn stack() -> Reply {
 
 #[inline(never)]
 fn dig(depth: u64, floor: u64) -> u64 {
-    if depth == floor { 0 } else { dig(depth + 1, floor).wrapping_mul(31) ^ depth }
+    if depth == floor {
+        0
+    } else {
+        dig(depth + 1, floor).wrapping_mul(31) ^ depth
+    }
 }
 
 /// How often this instance was called: 1, if every request has its own.
 pub fn count() -> Reply {
-    Reply::ok(format!("{{\"calls\":{}}}", CALLS.fetch_add(1, Ordering::Relaxed) + 1))
+    Reply::ok(format!(
+        "{{\"calls\":{}}}",
+        CALLS.fetch_add(1, Ordering::Relaxed) + 1
+    ))
 }
 
 /// `?mib=`: how many bytes of freshly grown memory are not zero. None, if nothing of another instance is left. Leaves its own dirt behind.
@@ -88,7 +100,9 @@ fn grow_one_mib() -> Option<&'static mut [u8]> {
     match core::arch::wasm32::memory_grow::<0>(16) {
         usize::MAX => None,
         // SAFETY: the host has just given these pages to nobody but the caller, and WebAssembly memory is always initialised.
-        page => Some(unsafe { core::slice::from_raw_parts_mut((page * PAGE_BYTES) as *mut u8, 16 * PAGE_BYTES) }),
+        page => Some(unsafe {
+            core::slice::from_raw_parts_mut((page * PAGE_BYTES) as *mut u8, 16 * PAGE_BYTES)
+        }),
     }
 }
 

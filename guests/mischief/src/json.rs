@@ -18,11 +18,17 @@ pub fn string(text: &str) -> String {
 
 /// A JSON array of pairs of strings.
 pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| format!("[{},{}]", string(name), string(value))).collect();
+    let pairs: Vec<_> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("[{},{}]", string(name), string(value)))
+        .collect();
     format!("[{}]", pairs.join(","))
 }
 
 /// A JSON array of strings.
 pub fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    format!("[{}]", texts.into_iter().map(string).collect::<Vec<_>>().join(","))
+    format!(
+        "[{}]",
+        texts.into_iter().map(string).collect::<Vec<_>>().join(",")
+    )
 }

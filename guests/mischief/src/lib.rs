@@ -18,14 +18,24 @@ pub struct Reply {
 
 impl Reply {
     pub fn ok(body: impl Into<String>) -> Self {
-        Self { status: 200, body: body.into() }
+        Self {
+            status: 200,
+            body: body.into(),
+        }
     }
 
     pub fn not_found() -> Self {
-        Self { status: 404, body: "no such behaviour".to_owned() }
+        Self {
+            status: 404,
+            body: "no such behaviour".to_owned(),
+        }
     }
 
     pub fn content_type(&self) -> &'static str {
-        if self.body.starts_with(['{', '[']) { "application/json" } else { "text/plain; charset=utf-8" }
+        if self.body.starts_with(['{', '[']) {
+            "application/json"
+        } else {
+            "text/plain; charset=utf-8"
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 
 use crate::{Ask, Reply};
 
@@ -11,14 +13,19 @@ pub fn ask(request: &IncomingRequest) -> Ask {
 }
 
 pub fn fields(entries: &[(&str, &str)]) -> Fields {
-    let entries: Vec<_> = entries.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
     Fields::from_list(&entries).expect("headers of our own")
 }
 
 /// Sends the head; the body is the caller's to write and to finish.
 pub fn start(status: u16, headers: &[(&str, &str)], out: ResponseOutparam) -> OutgoingBody {
     let response = OutgoingResponse::new(fields(headers));
-    response.set_status_code(status).expect("a status of three digits");
+    response
+        .set_status_code(status)
+        .expect("a status of three digits");
     let body = response.body().expect("the first use of the body");
     ResponseOutparam::set(out, Ok(response));
     body

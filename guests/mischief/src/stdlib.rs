@@ -41,7 +41,11 @@ pub fn print(ask: &Ask) -> Reply {
             let _ = stdout.write_all(b"no newline at the end");
         }
         _ => {
-            let text = if ask.text("text").is_empty() { "a line" } else { ask.text("text") };
+            let text = if ask.text("text").is_empty() {
+                "a line"
+            } else {
+                ask.text("text")
+            };
             let _ = writeln!(stdout, "{text} on stdout");
             let _ = writeln!(stderr, "{text} on stderr");
         }
@@ -57,7 +61,11 @@ pub fn env() -> Reply {
     let arguments: Vec<_> = std::env::args().collect();
     Reply::ok(format!(
         "{{\"environment\":{},\"arguments\":{}}}",
-        json::pairs(variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        json::pairs(
+            variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+        ),
         json::strings(arguments.iter().map(String::as_str))
     ))
 }
@@ -73,7 +81,9 @@ pub fn file(ask: &Ask) -> Reply {
             .and_then(|mut file| std::io::Write::write_all(&mut file, ask.text("value").as_bytes()))
             .map(|()| "appended".to_owned()),
         "list" => fs::read_dir(path).and_then(|entries| {
-            let mut names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()?;
+            let mut names = entries
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect::<std::io::Result<Vec<_>>>()?;
             names.sort();
             Ok(names.join("\n"))
         }),
@@ -86,7 +96,10 @@ pub fn file(ask: &Ask) -> Reply {
     };
     match outcome {
         Ok(text) => Reply::ok(text),
-        Err(error) => Reply { status: 403, body: format!("error: {error} ({:?})", error.kind()) },
+        Err(error) => Reply {
+            status: 403,
+            body: format!("error: {error} ({:?})", error.kind()),
+        },
     }
 }
 

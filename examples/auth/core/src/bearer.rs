@@ -14,13 +14,20 @@ pub(crate) fn key<V: AsRef<[u8]>>(authorization: &[V]) -> Result<&str, Refusal> 
     };
     let (scheme, key) = value.split_once(' ').ok_or(Refusal::WrongScheme)?;
     let key = key.trim_matches(' ');
-    if scheme.eq_ignore_ascii_case("bearer") && is_token68(key) { Ok(key) } else { Err(Refusal::WrongScheme) }
+    if scheme.eq_ignore_ascii_case("bearer") && is_token68(key) {
+        Ok(key)
+    } else {
+        Err(Refusal::WrongScheme)
+    }
 }
 
 /// RFC 9110, 11.2: `token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_token68(key: &str) -> bool {
     let stem = key.trim_end_matches('=');
-    !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    !stem.is_empty()
+        && stem
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }
 
 #[cfg(test)]
@@ -37,7 +44,16 @@ mod tests {
     #[test]
     fn tells_a_missing_header_from_a_wrong_scheme() {
         assert_eq!(key::<&str>(&[]), Err(Refusal::MissingHeader));
-        for wrong in ["", "Bearer", "Bearer ", "Basic key_123", "Bearerkey_123", "Bearer a b", "Bearer =", "Bearer \u{e9}"] {
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic key_123",
+            "Bearerkey_123",
+            "Bearer a b",
+            "Bearer =",
+            "Bearer \u{e9}",
+        ] {
             assert_eq!(key(&[wrong]), Err(Refusal::WrongScheme), "{wrong:?}");
         }
         assert_eq!(key(&[b"Bearer \xff"]), Err(Refusal::WrongScheme));
@@ -45,6 +61,9 @@ mod tests {
 
     #[test]
     fn refuses_a_header_that_stands_twice() {
-        assert_eq!(key(&["Bearer key_123", "Bearer key_456"]), Err(Refusal::WrongScheme));
+        assert_eq!(
+            key(&["Bearer key_123", "Bearer key_456"]),
+            Err(Refusal::WrongScheme)
+        );
     }
 }

@@ -58,11 +58,22 @@ struct Verdict<'a> {
 }
 
 fn accepted(token: &Token) -> Answer {
-    json(200, &Verdict { valid: true, user_id: Some(&token.user_id), expires_at: Some(token.expires_at) })
+    json(
+        200,
+        &Verdict {
+            valid: true,
+            user_id: Some(&token.user_id),
+            expires_at: Some(token.expires_at),
+        },
+    )
 }
 
 fn rejected(rejection: &Rejection) -> Answer {
-    let nobody = Verdict { valid: false, user_id: None, expires_at: None };
+    let nobody = Verdict {
+        valid: false,
+        user_id: None,
+        expires_at: None,
+    };
     match rejection {
         // RFC 9110, 11.6.1: a 401 "MUST send a WWW-Authenticate header field".
         Rejection::Refused(_) => json(401, &nobody).with("www-authenticate", "Bearer"),
@@ -72,7 +83,8 @@ fn rejected(rejection: &Rejection) -> Answer {
 
 /// Never cached: a key may expire or be withdrawn the next moment.
 fn json(status: u16, verdict: &Verdict<'_>) -> Answer {
-    Answer::json(status, serde_json::to_vec(verdict).unwrap_or_default()).with("cache-control", "no-store")
+    Answer::json(status, serde_json::to_vec(verdict).unwrap_or_default())
+        .with("cache-control", "no-store")
 }
 
 #[cfg(test)]
@@ -92,28 +104,52 @@ mod tests {
     }
 
     fn outcome(authorization: &[&str]) -> Result<Token, Rejection> {
-        let values: Vec<Vec<u8>> = authorization.iter().map(|value| value.as_bytes().to_vec()).collect();
+        let values: Vec<Vec<u8>> = authorization
+            .iter()
+            .map(|value| value.as_bytes().to_vec())
+            .collect();
         validate(&values, bucket, || NOW_S)
     }
 
     fn get(method: &str, path: &str, authorization: &str) -> Answer {
         let authorization = [authorization.as_bytes().to_vec()];
-        answer(Request { method, path, authorization: &authorization }, bucket, || NOW_S, |_| ())
+        answer(
+            Request {
+                method,
+                path,
+                authorization: &authorization,
+            },
+            bucket,
+            || NOW_S,
+            |_| (),
+        )
     }
 
     #[test]
     fn tells_the_four_refusals_apart_inside() {
         assert_eq!(outcome(&[]), Err(Refusal::MissingHeader.into()));
-        assert_eq!(outcome(&["Basic key_123"]), Err(Refusal::WrongScheme.into()));
-        assert_eq!(outcome(&["Bearer key_999"]), Err(Refusal::UnknownKey.into()));
-        assert_eq!(outcome(&["Bearer key_000"]), Err(Refusal::ExpiredKey.into()));
+        assert_eq!(
+            outcome(&["Basic key_123"]),
+            Err(Refusal::WrongScheme.into())
+        );
+        assert_eq!(
+            outcome(&["Bearer key_999"]),
+            Err(Refusal::UnknownKey.into())
+        );
+        assert_eq!(
+            outcome(&["Bearer key_000"]),
+            Err(Refusal::ExpiredKey.into())
+        );
     }
 
     #[test]
     fn gives_the_four_refusals_one_answer_outside() {
         let unknown = get("GET", "/auth/validate", "Bearer key_999");
         assert_eq!(unknown.status, 401);
-        assert_eq!(unknown.body, br#"{"valid":false,"user_id":null,"expires_at":null}"#);
+        assert_eq!(
+            unknown.body,
+            br#"{"valid":false,"user_id":null,"expires_at":null}"#
+        );
         for other in ["Basic key_123", "Bearer key_000", ""] {
             assert_eq!(get("GET", "/auth/validate", other), unknown);
         }
@@ -124,15 +160,24 @@ mod tests {
         for method in ["GET", "POST"] {
             let answer = get(method, "/auth/validate", "Bearer key_123");
             assert_eq!(answer.status, 200);
-            assert_eq!(answer.body, br#"{"valid":true,"user_id":"user_123","expires_at":4102444800}"#);
+            assert_eq!(
+                answer.body,
+                br#"{"valid":true,"user_id":"user_123","expires_at":4102444800}"#
+            );
             assert_eq!(answer.header("content-type"), Some("application/json"));
         }
     }
 
     #[test]
     fn does_not_blame_the_caller_for_a_fault_of_ours() {
-        assert!(matches!(outcome(&["Bearer broken"]), Err(Rejection::Failed(Fault::Record(_)))));
-        assert!(matches!(outcome(&["Bearer offline"]), Err(Rejection::Failed(Fault::Bucket(_)))));
+        assert!(matches!(
+            outcome(&["Bearer broken"]),
+            Err(Rejection::Failed(Fault::Record(_)))
+        ));
+        assert!(matches!(
+            outcome(&["Bearer offline"]),
+            Err(Rejection::Failed(Fault::Bucket(_)))
+        ));
         assert_eq!(get("GET", "/auth/validate", "Bearer broken").status, 500);
     }
 
@@ -140,12 +185,19 @@ mod tests {
     fn tells_a_wrong_path_from_a_wrong_method() {
         assert_eq!(get("GET", "/auth/other", "Bearer key_123").status, 404);
         let wrong = get("DELETE", "/auth/validate", "Bearer key_123");
-        assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, POST")));
+        assert_eq!(
+            (wrong.status, wrong.header("allow")),
+            (405, Some("GET, HEAD, POST"))
+        );
     }
 
     #[test]
     fn reads_neither_bucket_nor_clock_without_a_key() {
-        let rejected = validate(&[], |_| panic!("read the bucket"), || panic!("read the clock"));
+        let rejected = validate(
+            &[],
+            |_| panic!("read the bucket"),
+            || panic!("read the clock"),
+        );
         assert_eq!(rejected, Err(Refusal::MissingHeader.into()));
     }
 }

@@ -17,7 +17,11 @@ impl Token {
     }
 
     pub(crate) fn valid_at(self, now_s: u64) -> Result<Self, Refusal> {
-        if now_s < self.expires_at { Ok(self) } else { Err(Refusal::ExpiredKey) }
+        if now_s < self.expires_at {
+            Ok(self)
+        } else {
+            Err(Refusal::ExpiredKey)
+        }
     }
 }
 
@@ -27,7 +31,10 @@ mod tests {
 
     #[test]
     fn is_expired_from_the_second_it_names() {
-        let token = Token { user_id: "user_123".into(), expires_at: 100 };
+        let token = Token {
+            user_id: "user_123".into(),
+            expires_at: 100,
+        };
         assert!(token.clone().valid_at(99).is_ok());
         assert_eq!(token.valid_at(100), Err(Refusal::ExpiredKey));
     }

@@ -24,15 +24,26 @@ impl Guest for Auth {
         let method = answer::p2::method(&request);
         let path = answer::p2::path(&request);
         let authorization = request.headers().get("authorization");
-        let request = Request { method: &method, path: &path, authorization: &authorization };
-        let answer = auth_core::answer(request, record, || wall_clock::now().seconds, |rejection| eprintln!("{rejection}"));
+        let request = Request {
+            method: &method,
+            path: &path,
+            authorization: &authorization,
+        };
+        let answer = auth_core::answer(
+            request,
+            record,
+            || wall_clock::now().seconds,
+            |rejection| eprintln!("{rejection}"),
+        );
         answer::p2::send(answer, out);
     }
 }
 
 /// Opens the bucket for this one read: the instance lives as long as the request.
 fn record(key: &str) -> Result<Option<Vec<u8>>, Fault> {
-    store::open("default").and_then(|bucket| bucket.get(key)).map_err(|error| Fault::Bucket(error.to_string()))
+    store::open("default")
+        .and_then(|bucket| bucket.get(key))
+        .map_err(|error| Fault::Bucket(error.to_string()))
 }
 
 wasip2::http::proxy::export!(Auth);

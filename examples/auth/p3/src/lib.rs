@@ -30,13 +30,17 @@ impl Guest for Auth {
             path: path.split('?').next().unwrap_or_default(),
             authorization: &authorization,
         };
-        send(auth_core::answer(request, record, now_s, |rejection| eprintln!("{rejection}")))
+        send(auth_core::answer(request, record, now_s, |rejection| {
+            eprintln!("{rejection}")
+        }))
     }
 }
 
 /// Opens the bucket for this one read: instances may be reused, handles are not kept.
 fn record(key: &str) -> Result<Option<Vec<u8>>, Fault> {
-    store::open("default").and_then(|bucket| bucket.get(key)).map_err(|error| Fault::Bucket(error.to_string()))
+    store::open("default")
+        .and_then(|bucket| bucket.get(key))
+        .map_err(|error| Fault::Bucket(error.to_string()))
 }
 
 /// A clock before 1970 is one that nobody set: every key counts as expired then.
@@ -55,14 +59,23 @@ fn method(method: &Method) -> &'static str {
 }
 
 fn send(answer: Answer) -> Result<Response, ErrorCode> {
-    let mut entries: Vec<(String, Vec<u8>)> =
-        answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-    entries.push(("content-length".to_owned(), answer.body.len().to_string().into_bytes()));
-    let fields = Fields::from_list(&entries).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    let mut entries: Vec<(String, Vec<u8>)> = answer
+        .headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .collect();
+    entries.push((
+        "content-length".to_owned(),
+        answer.body.len().to_string().into_bytes(),
+    ));
+    let fields = Fields::from_list(&entries)
+        .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
     let (mut body, contents) = wit_stream::new();
     let (_no_trailers, trailers) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(fields, Some(contents), trailers);
-    response.set_status_code(answer.status).map_err(|()| ErrorCode::InternalError(None))?;
+    response
+        .set_status_code(answer.status)
+        .map_err(|()| ErrorCode::InternalError(None))?;
     spawn_local(async move {
         // What remains unwritten was for a client that left.
         let _unwritten = body.write_all(answer.body).await;

@@ -6,7 +6,8 @@ use std::io::Write as _;
 use echo_core::{CHUNK_BYTES, KEPT_HEADERS, Mode};
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{
-    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam, Trailers,
+    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    Trailers,
 };
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -16,7 +17,9 @@ impl Guest for Echo {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let mode = Mode::for_path(&answer::p2::path(&request));
         let response = OutgoingResponse::new(kept_headers(&request.headers()));
-        let (Ok(incoming), Ok(outgoing)) = (request.consume(), response.body()) else { return };
+        let (Ok(incoming), Ok(outgoing)) = (request.consume(), response.body()) else {
+            return;
+        };
         ResponseOutparam::set(out, Ok(response));
         if let Ok(trailers) = pass(incoming, &outgoing, mode) {
             let _ = OutgoingBody::finish(outgoing, trailers);
@@ -40,7 +43,11 @@ fn kept_headers(headers: &Fields) -> Fields {
 /// The body was not passed on whole; who cares has gone.
 struct Broken;
 
-fn pass(incoming: IncomingBody, outgoing: &OutgoingBody, mode: Mode) -> Result<Option<Trailers>, Broken> {
+fn pass(
+    incoming: IncomingBody,
+    outgoing: &OutgoingBody,
+    mode: Mode,
+) -> Result<Option<Trailers>, Broken> {
     {
         let input = incoming.stream().map_err(|()| Broken)?;
         let output = outgoing.write().map_err(|()| Broken)?;
