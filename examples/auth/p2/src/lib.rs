@@ -1,6 +1,8 @@
 //! The token service as a WASI 0.2 component. In: `wasi:http/incoming-handler@0.2` requests, the bucket opened as `default`, the
 //! clock. Out: answers decided by `auth-core`.
 
+#![cfg(target_family = "wasm")]
+
 use auth_core::{Fault, Request};
 use wasip2::clocks::wall_clock;
 use wasip2::exports::http::incoming_handler::Guest;

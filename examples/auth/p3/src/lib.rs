@@ -1,6 +1,8 @@
 //! The token service as a WASI 0.3 component. In: `wasi:http/handler@0.3` requests, the bucket opened as `default`, the clock.
 //! Out: answers decided by `auth-core`, the same as `../p2` gives.
 
+#![cfg(target_family = "wasm")]
+
 use answer::Answer;
 use auth_core::{Fault, Request};
 use wasip3::clocks::system_clock;

@@ -1,6 +1,8 @@
 //! The echo as a WASI 0.2 component. In: a request body of any length. Out: the same bytes and trailers, chunk by chunk: a read
 //! waits for the client to send, a write for the client to receive, and one chunk is held at most.
 
+#![cfg(target_family = "wasm")]
+
 use std::io::Write as _;
 
 use echo_core::{CHUNK_BYTES, KEPT_HEADERS, Mode};

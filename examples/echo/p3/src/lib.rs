@@ -1,6 +1,8 @@
 //! The echo as a WASI 0.3 component. In: a request body of any length. Out: the same bytes and trailers. As they are, the stream
 //! itself is handed back and no byte enters this component; in upper case, one chunk is held at most.
 
+#![cfg(target_family = "wasm")]
+
 use echo_core::{CHUNK_BYTES, KEPT_HEADERS, Mode};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
