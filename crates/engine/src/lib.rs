@@ -3,17 +3,17 @@
 //! In: the bytes of a component and the limits of one invocation. Out: a mapped component and a store that cannot exceed them.
 //! Knows nothing of interfaces, HTTP, manifests or backends.
 
+pub mod account;
 pub mod cache;
 pub mod compile;
-pub mod cpu;
 pub mod limits;
 pub mod profile;
 pub mod read;
 pub mod store;
 
+pub use account::{Account, Metered};
 pub use cache::{Cache, Component, Origin};
 pub use compile::Compiler;
-pub use cpu::{Cpu, Metered};
 pub use limits::{Budget, Limits};
 pub use profile::{Engines, Kind, Pool};
 pub use read::{Described, ReadError, describe};

@@ -3,9 +3,11 @@
 //! In: every growth of a linear memory or table, before it happens. Out: leave or refusal, and the peak.
 //! One sum over all memories and tables of the store: a component cannot escape its limit by having several.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use wasmtime::ResourceLimiter;
+
+use crate::account::Account;
 
 /// The limits of one invocation. The defaults are those of an app that says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,40 +45,31 @@ pub struct Budget {
     limit_bytes: u64,
     used_bytes: u64,
     last_growth_bytes: u64,
-    refused: bool,
+    account: Arc<Account>,
 }
 
 /// What a table element occupies in the pool.
 const TABLE_ELEMENT_BYTES: u64 = 8;
 
 impl Budget {
-    /// An empty account under this limit.
-    pub fn new(limits: &Limits) -> Self {
+    /// Nothing used yet; what is used is told to `account`.
+    pub fn new(limits: &Limits, account: Arc<Account>) -> Self {
         Self {
             limit_bytes: limits.memory_bytes,
             used_bytes: 0,
             last_growth_bytes: 0,
-            refused: false,
+            account,
         }
-    }
-
-    /// Bytes of all memories and tables; memories never shrink, so this is the peak.
-    pub fn peak_bytes(&self) -> u64 {
-        self.used_bytes
-    }
-
-    /// Whether a growth was refused. A guest that traps afterwards ran out of memory.
-    pub fn refused(&self) -> bool {
-        self.refused
     }
 
     fn grow(&mut self, growth_bytes: u64) -> bool {
         let wanted = self.used_bytes.saturating_add(growth_bytes);
         if wanted > self.limit_bytes {
-            self.refused = true;
+            self.account.refuse_memory();
             return false;
         }
         self.used_bytes = wanted;
+        self.account.set_memory_bytes(wanted);
         self.last_growth_bytes = growth_bytes;
         true
     }
@@ -84,7 +77,8 @@ impl Budget {
     fn undo_last_growth(&mut self) {
         self.used_bytes = self.used_bytes.saturating_sub(self.last_growth_bytes);
         self.last_growth_bytes = 0;
-        self.refused = true;
+        self.account.set_memory_bytes(self.used_bytes);
+        self.account.refuse_memory();
     }
 }
 
@@ -143,8 +137,8 @@ mod tests {
             !budget.memory_growing(0, 60, None).unwrap(),
             "a second memory counts too"
         );
-        assert!(budget.refused());
-        assert_eq!(budget.peak_bytes(), 60);
+        assert!(budget.account.memory_refused());
+        assert_eq!(budget.account.memory_bytes(), 60);
     }
 
     #[test]
@@ -152,7 +146,7 @@ mod tests {
         let mut budget = budget(100);
         assert!(!budget.table_growing(0, 13, None).unwrap());
         assert!(budget.table_growing(0, 12, None).unwrap());
-        assert_eq!(budget.peak_bytes(), 96);
+        assert_eq!(budget.account.memory_bytes(), 96);
     }
 
     #[test]
@@ -162,6 +156,6 @@ mod tests {
         budget
             .memory_grow_failed(wasmtime::Error::msg("no memory"))
             .unwrap();
-        assert_eq!(budget.peak_bytes(), 0);
+        assert_eq!(budget.account.memory_bytes(), 0);
     }
 }

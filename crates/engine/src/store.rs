@@ -8,7 +8,7 @@ use std::{error::Error, fmt, sync::Arc};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::{
-    cpu::Cpu,
+    account::Account,
     limits::{Budget, Limits},
 };
 
@@ -31,7 +31,12 @@ impl fmt::Display for Exceeded {
 impl Error for Exceeded {}
 
 /// A store under these limits.
-pub fn new_store<T: Guest>(engine: &Engine, guest: T, limits: &Limits, cpu: Arc<Cpu>) -> Store<T> {
+pub fn new_store<T: Guest>(
+    engine: &Engine,
+    guest: T,
+    limits: &Limits,
+    account: Arc<Account>,
+) -> Store<T> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest.budget());
     store.set_hostcall_fuel(limits.host_call_bytes);
@@ -40,7 +45,7 @@ pub fn new_store<T: Guest>(engine: &Engine, guest: T, limits: &Limits, cpu: Arc<
     // One callback for both: the yield and the budget would overwrite each other. `yield_now` of the runtime, because
     // Wasmtime's own yield wakes itself at once and starves I/O.
     store.epoch_deadline_callback(move |_| {
-        if cpu.is_spent() {
+        if account.is_spent() {
             return Err(wasmtime::Error::new(Exceeded));
         }
         Ok(UpdateDeadline::YieldCustom(

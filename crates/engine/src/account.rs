@@ -1,4 +1,4 @@
-//! How long a guest was on a core.
+//! What one invocation has used: time on a core, and memory.
 //!
 //! In: a future that runs a guest. Out: the same future, with the time of each poll added to an account that the epoch
 //! callback compares with the budget. The clock is the kernel's monotonic one, which reads the time-stamp counter without a
@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -17,20 +17,24 @@ use std::{
 
 /// The account of one invocation. Written by one thread at a time, read by any.
 #[derive(Debug)]
-pub struct Cpu {
+pub struct Account {
     budget_ns: u64,
     used_ns: AtomicU64,
     /// When the poll that runs now began; 0 between polls.
     poll_began_ns: AtomicU64,
+    memory_bytes: AtomicU64,
+    memory_refused: AtomicBool,
 }
 
-impl Cpu {
+impl Account {
     /// An empty account with this budget.
     pub fn new(budget: Duration) -> Arc<Self> {
         Arc::new(Self {
             budget_ns: nanoseconds(budget),
             used_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(0),
+            memory_bytes: AtomicU64::new(0),
+            memory_refused: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +52,24 @@ impl Cpu {
         nanoseconds(self.used()) > self.budget_ns
     }
 
+    /// Bytes of all linear memories and tables. They never shrink, so this is the peak.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Relaxed)
+    }
+
+    /// Whether a growth was refused. A guest that traps afterwards ran out of memory.
+    pub fn memory_refused(&self) -> bool {
+        self.memory_refused.load(Relaxed)
+    }
+
+    pub(crate) fn set_memory_bytes(&self, bytes: u64) {
+        self.memory_bytes.store(bytes, Relaxed);
+    }
+
+    pub(crate) fn refuse_memory(&self) {
+        self.memory_refused.store(true, Relaxed);
+    }
+
     fn poll_begins(&self) {
         self.poll_began_ns.store(now_ns().max(1), Relaxed);
     }
@@ -62,15 +84,15 @@ impl Cpu {
 /// A future whose polls are charged to an account.
 pub struct Metered<F> {
     future: Pin<Box<F>>,
-    cpu: Arc<Cpu>,
+    account: Arc<Account>,
 }
 
 impl<F: Future> Metered<F> {
-    /// Charges every poll of `future` to `cpu`.
-    pub fn new(future: F, cpu: Arc<Cpu>) -> Self {
+    /// Charges every poll of `future` to `account`.
+    pub fn new(future: F, account: Arc<Account>) -> Self {
         Self {
             future: Box::pin(future),
-            cpu,
+            account,
         }
     }
 }
@@ -79,9 +101,9 @@ impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.cpu.poll_begins();
+        self.account.poll_begins();
         let poll = self.future.as_mut().poll(context);
-        self.cpu.poll_ends();
+        self.account.poll_ends();
         poll
     }
 }
@@ -101,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn charges_polls_and_not_waiting() {
-        let cpu = Cpu::new(Duration::from_secs(1));
+        let account = Account::new(Duration::from_secs(1));
         let (release, released) = tokio::sync::oneshot::channel();
         let waiting = tokio::spawn(Metered::new(
             async {
@@ -109,20 +131,20 @@ mod tests {
                 let began = Instant::now();
                 while began.elapsed() < Duration::from_millis(20) {}
             },
-            Arc::clone(&cpu),
+            Arc::clone(&account),
         ));
         let idle = Instant::now();
         while idle.elapsed() < Duration::from_millis(60) {
             tokio::task::yield_now().await;
         }
         assert!(
-            cpu.used() < Duration::from_millis(20),
+            account.used() < Duration::from_millis(20),
             "waiting is free: {:?}",
-            cpu.used()
+            account.used()
         );
         release.send(()).unwrap();
         waiting.await.unwrap();
-        assert!(cpu.used() >= Duration::from_millis(20));
-        assert!(!cpu.is_spent());
+        assert!(account.used() >= Duration::from_millis(20));
+        assert!(!account.is_spent());
     }
 }
