@@ -1,0 +1,12 @@
+//! What a person and a graph see of the node: logs, metrics, and the admin endpoints.
+//!
+//! In: finished exchanges from the gateway, lines from guests, events of the host's own code. Out: log lines on one writer that
+//! never blocks a request, and `/livez`, `/readyz`, `/metrics`. Deliberately absent: WebAssembly, manifests, and every
+//! decision; nothing here changes what a request does.
+
+mod escape;
+mod json;
+mod timestamp;
+mod writer;
+
+pub use writer::{Format, LogWriter};
