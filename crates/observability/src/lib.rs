@@ -4,9 +4,12 @@
 //! never blocks a request, and `/livez`, `/readyz`, `/metrics`. Deliberately absent: WebAssembly, manifests, and every
 //! decision; nothing here changes what a request does.
 
+mod access_log;
 mod escape;
 mod json;
+mod outcome;
 mod timestamp;
 mod writer;
 
+pub use access_log::AccessLog;
 pub use writer::{Format, LogWriter};
