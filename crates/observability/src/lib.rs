@@ -6,10 +6,16 @@
 
 mod access_log;
 mod escape;
+mod guest_log;
+mod host_log;
 mod json;
 mod outcome;
+mod per_component;
+mod rate;
 mod timestamp;
 mod writer;
 
 pub use access_log::AccessLog;
+pub use guest_log::{GuestLine, GuestLog, Level, LineRate, Source};
+pub use host_log::HostLog;
 pub use writer::{Format, LogWriter};
