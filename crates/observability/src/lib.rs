@@ -5,6 +5,7 @@
 //! decision; nothing here changes what a request does.
 
 mod access_log;
+mod admin;
 mod escape;
 mod guest_log;
 mod host_log;
@@ -18,6 +19,7 @@ mod timestamp;
 mod writer;
 
 pub use access_log::AccessLog;
+pub use admin::{Admin, AdminError, AdminHandle, Readiness};
 pub use guest_log::{GuestLine, GuestLog, Level, LineRate, Source};
 pub use host_log::HostLog;
 pub use metrics::{CapabilityUse, Metrics, Pool};
