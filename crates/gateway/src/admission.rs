@@ -4,8 +4,8 @@
 //! target, exactly one valid `Host`, end-to-end fields; or a refusal. Absent: anything that depends on the route.
 
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
-    header::{self, CONTENT_LENGTH, HOST},
+    HeaderValue, Method, StatusCode, Uri, Version,
+    header::{CONTENT_LENGTH, HOST},
     request::Parts,
     uri::PathAndQuery,
 };
@@ -21,25 +21,32 @@ use crate::{
 /// A request that goes no further.
 pub(crate) struct Refused {
     pub(crate) problem: Problem,
-    /// One more field of the answer.
-    pub(crate) field: Option<(HeaderName, HeaderValue)>,
+    pub(crate) then: Then,
+}
+
+/// What the answer says besides the problem.
+pub(crate) enum Then {
+    /// The connection is as good as before.
+    Continue,
+    /// The connection is not to be trusted or not worth keeping: what follows on it may be a body that nobody wants.
+    Close,
+    /// The methods that would have been allowed.
+    Allow(HeaderValue),
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         Self {
             problem,
-            field: None,
+            then: Then::Continue,
         }
     }
 }
 
-/// A refusal after which the connection is not to be trusted or not worth keeping: what follows on it may be a body that
-/// nobody wants.
 pub(crate) fn closing(problem: Problem) -> Refused {
     Refused {
         problem,
-        field: Some((header::CONNECTION, HeaderValue::from_static("close"))),
+        then: Then::Close,
     }
 }
 

@@ -13,12 +13,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 
 use crate::{
     account::Account,
-    admission::{self, Refused, admit, closing},
+    admission::{self, Refused, Then, admit, closing},
     body::{Outgoing, inbound},
     config::Config,
     exchange::{Body, Exchange, Observer},
@@ -56,7 +56,9 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
         let observer = Arc::clone(&self.gateway.observer);
         let exchange = Exchange::new(trace.id, parts.method.clone(), parts.uri.path(), observer);
         let account = Account::open(exchange, &self.session);
-        self.session.hand_to_executor(&account.exchange);
+        if parts.version == Version::HTTP_2 {
+            self.session.hand_to_executor(&account.exchange);
+        }
         let mut asked = Asked::new(&parts);
         match self.begin(parts, incoming, (continued, trace), &mut asked, &account) {
             Ok(calling) => Answer::Calling {
@@ -124,14 +126,17 @@ fn method_not_allowed(allow: &HeaderValue) -> Refused {
             "method-not-allowed",
             "No route with this path has this method.",
         ),
-        field: Some((header::ALLOW, allow.clone())),
+        then: Then::Allow(allow.clone()),
     }
 }
 
 fn refuse(refused: Refused, asked: Asked, account: Account) -> Response<Outgoing> {
     let mut response = refused.problem.answer(&account.exchange);
-    if let Some((name, value)) = refused.field {
-        response.headers_mut().insert(name, value);
+    let headers = response.headers_mut();
+    match refused.then {
+        Then::Continue => {}
+        Then::Close => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
+        Then::Allow(methods) => drop(headers.insert(header::ALLOW, methods)),
     }
     asked.own(response, account)
 }

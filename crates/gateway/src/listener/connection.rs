@@ -4,14 +4,14 @@
 //! or when the server drains.
 //!
 //! hyper's own `header_read_timeout` is off on purpose: it makes a timer for every request, and cannot tell an idle connection from
-//! a slow head. One lazy alarm per connection watches both here, and the client that takes nothing; see `Session::overdue_at`.
+//! a slow head. One lazy alarm per connection watches both here, and the client that takes nothing; see `Session::stuck_at`.
 
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hyper::{
@@ -131,17 +131,22 @@ async fn watch<C: Connection>(
         if session.is_draining() && !std::mem::replace(&mut told, true) {
             connection.as_mut().finish_soon();
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            if let Err(error) = result {
-                tracing::debug!(%error, "connection ended early");
-            }
-            return Poll::Ready(End::Finished);
-        }
         loop {
-            ready!(alarm.poll_at(session.overdue_at(config), cx));
-            if session.overdue_at(config) <= Instant::now() {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "connection ended early");
+                }
+                return Poll::Ready(End::Finished);
+            }
+            let (stuck, idle) = (session.stuck_at(config), session.idle_at(config));
+            ready!(alarm.poll_at(stuck.min(idle), cx));
+            if stuck <= idle || told {
                 return Poll::Ready(End::Overdue);
             }
+            // Idle for too long: said first, so that a client about to send knows that nothing was read.
+            told = true;
+            connection.as_mut().finish_soon();
+            session.idle_again();
         }
     })
     .await

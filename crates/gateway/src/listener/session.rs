@@ -22,6 +22,8 @@ use super::inspector::Refusal;
 use crate::{config::Config, exchange::Exchange};
 
 const NEVER: u64 = u64::MAX;
+/// A year stands for never where an instant is needed: the alarm only looks again.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// One connection.
 pub(crate) struct Session {
@@ -141,17 +143,24 @@ impl Session {
         self.write_until.store(NEVER, Relaxed);
     }
 
-    /// When this connection is overdue if nothing changes.
-    pub(super) fn overdue_at(&self, config: &Config) -> Instant {
-        let after = |since: u64, timeout: Duration| since.saturating_add(nanoseconds(timeout));
-        let mut overdue = self.write_until.load(Relaxed);
-        overdue = overdue.min(after(self.head_since.load(Relaxed), config.header_timeout));
+    /// When the client will have kept us waiting for too long, if nothing changes.
+    pub(super) fn stuck_at(&self, config: &Config) -> Instant {
+        let head = after(self.head_since.load(Relaxed), config.header_timeout);
+        self.instant(head.min(self.write_until.load(Relaxed)))
+    }
+
+    /// When this connection will have been idle for too long, if nothing changes.
+    pub(super) fn idle_at(&self, config: &Config) -> Instant {
         if self.is_idle() {
-            overdue = overdue.min(after(self.idle_since.load(Relaxed), config.idle_timeout));
+            self.instant(after(self.idle_since.load(Relaxed), config.idle_timeout))
+        } else {
+            self.instant(NEVER)
         }
-        // An hour stands for never: the alarm only looks again.
-        let farthest = nanoseconds(self.opened.elapsed() + Duration::from_secs(3_600));
-        self.opened + Duration::from_nanos(overdue.min(farthest))
+    }
+
+    /// Begins another idle time, the last: the connection was asked to end.
+    pub(super) fn idle_again(&self) {
+        self.idle_since.store(self.at(Instant::now()), Relaxed);
     }
 
     /// HTTP/2 runs each stream in a task of its own, which hyper makes right after calling the service: the exchange waits here
@@ -181,6 +190,10 @@ impl Session {
 
     fn at(&self, instant: Instant) -> u64 {
         nanoseconds(instant.saturating_duration_since(self.opened))
+    }
+
+    fn instant(&self, at: u64) -> Instant {
+        self.opened + Duration::from_nanos(at).min(FAR)
     }
 }
 
@@ -284,6 +297,10 @@ impl Drop for Entry {
         self.roster.open().sessions.remove(&self.id);
         self.roster.left.notify_waiters();
     }
+}
+
+fn after(since: u64, timeout: Duration) -> u64 {
+    since.saturating_add(nanoseconds(timeout))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -47,11 +47,12 @@ pub(super) struct Stream {
     waiting: bool,
 }
 
+/// Who or what ended the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    ByClient,
-    ByRefusal,
-    ByBody,
+    Client,
+    Refusal,
+    Body,
 }
 
 /// Bytes read but not given to hyper: `bytes[given..cleared]` may go, what follows is an incomplete head.
@@ -113,7 +114,7 @@ impl Stream {
 
     /// Whether the client may still be sending what nobody reads.
     pub(super) fn unread(&self) -> bool {
-        self.ended != Some(Ended::ByClient)
+        self.ended != Some(Ended::Client)
             && (self.session.is_refused()
                 || self.session.is_malformed()
                 || self.inspector.as_ref().is_some_and(Inspector::in_body))
@@ -136,7 +137,7 @@ impl Stream {
             return Poll::Ready(Ok(()));
         };
         if read.is_empty() {
-            self.ended = Some(Ended::ByClient);
+            self.ended = Some(Ended::Client);
             return Poll::Ready(Ok(()));
         }
         let inspected = inspector.inspect(read);
@@ -162,7 +163,7 @@ impl Stream {
         self.held.bytes.truncate(held + read);
         ready!(polled)?;
         if read == 0 {
-            self.ended = Some(Ended::ByClient);
+            self.ended = Some(Ended::Client);
         }
         Poll::Ready(Ok(read))
     }
@@ -186,7 +187,7 @@ impl Stream {
             Some(End::Body) => {
                 self.held.bytes.truncate(self.held.cleared);
                 self.session.set_malformed();
-                self.ended = Some(Ended::ByBody);
+                self.ended = Some(Ended::Body);
             }
             Some(End::Head(index, refusal)) => {
                 self.session.head_complete();
@@ -196,7 +197,7 @@ impl Stream {
                 self.held.bytes.truncate(self.held.cleared);
                 self.held.bytes.extend_from_slice(&stand_in);
                 self.held.cleared = self.held.bytes.len();
-                self.ended = Some(Ended::ByRefusal);
+                self.ended = Some(Ended::Refusal);
             }
         }
     }
@@ -260,10 +261,10 @@ impl AsyncRead for Stream {
             }
             match this.ended {
                 None => {}
-                Some(Ended::ByClient) => return Poll::Ready(Ok(())),
+                Some(Ended::Client) => return Poll::Ready(Ok(())),
                 // The answer closes the connection.
-                Some(Ended::ByRefusal) => return Poll::Pending,
-                Some(Ended::ByBody) => {
+                Some(Ended::Refusal) => return Poll::Pending,
+                Some(Ended::Body) => {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::InvalidData,
                         "malformed chunked body",
