@@ -261,4 +261,4 @@ macro_rules! bucket_translation {
     };
 }
 
-pub(self) use {bucket_translation, shared_translation};
+use {bucket_translation, shared_translation};

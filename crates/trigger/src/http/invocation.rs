@@ -1,0 +1,149 @@
+//! The life of one invocation: a fresh store, the guest's run within its limits, the response, the account.
+//!
+//! In: a request that was admitted. Out: a response as soon as its head and, when the guest is quick, its whole body is known.
+//! Work after the response keeps its place and its limits; a client that leaves ends it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Poll,
+};
+
+use coracle_engine::{Account, Metered};
+use coracle_gateway::{Body, Exchange};
+use http::{Request, Response};
+use tokio::sync::oneshot;
+
+use super::{
+    body::{Streaming, first_frames},
+    failure::{Failure, check_head},
+    p2, p3,
+    revision::{HandlerPre, Revision},
+};
+use crate::admission::Place;
+
+/// What the guest answers with, before anything of it was checked.
+pub(super) type Head = Result<Response<wasmtime_wasi_http::WasiBody>, String>;
+
+/// The rest of an invocation. Dropping it ends the guest.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// Set when a guest failed, before its store is gone: its body must then not look complete.
+pub(super) type Failed = Arc<AtomicBool>;
+
+/// Runs one invocation.
+pub(super) async fn run(
+    revision: Arc<Revision>,
+    place: Place,
+    exchange: Arc<Exchange>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (head_sender, mut head) = oneshot::channel();
+    let failed = Failed::default();
+    let mut work = work(
+        revision,
+        place,
+        Arc::clone(&exchange),
+        Arc::clone(&failed),
+        request,
+        head_sender,
+    );
+
+    let mut ended = None;
+    let answered = std::future::poll_fn(|context| {
+        if ended.is_none()
+            && let Poll::Ready(end) = work.as_mut().poll(context)
+        {
+            ended = Some(end);
+        }
+        match Pin::new(&mut head).poll(context) {
+            Poll::Ready(Ok(head)) => Poll::Ready(Some(head)),
+            Poll::Ready(Err(_)) if ended.is_some() => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+
+    let response = match (answered, &ended) {
+        (None, Some(Err(failure))) => return failure.problem().answer(&exchange),
+        (None, _) => return Failure::NoResponse.problem().answer(&exchange),
+        // A guest that answered and then failed before a byte was sent gets no credit for its head.
+        (Some(_), Some(Err(failure))) => return failure.problem().answer(&exchange),
+        (Some(Err(code)), _) => return Failure::GuestError(code).problem().answer(&exchange),
+        (Some(Ok(response)), _) => response,
+    };
+    if let Err(failure) = check_head(&response) {
+        return failure.problem().answer(&exchange);
+    }
+    let (parts, body) = response.into_parts();
+    let body = first_frames(body, work, ended, &failed).await;
+    match body {
+        Ok(Streaming::Complete(body) | Streaming::Running(body)) => {
+            Response::from_parts(parts, body)
+        }
+        Err(failure) => failure.problem().answer(&exchange),
+    }
+}
+
+fn work(
+    revision: Arc<Revision>,
+    place: Place,
+    exchange: Arc<Exchange>,
+    failed: Failed,
+    request: Request<Body>,
+    head: oneshot::Sender<Head>,
+) -> Work {
+    let limits = revision.limits();
+    let (account, timeout) = (Account::new(limits.cpu), limits.timeout);
+    // Told to the exchange however this ends: also when the client leaves and all of it is dropped.
+    let told = Told {
+        account: Arc::clone(&account),
+        exchange: Arc::clone(&exchange),
+    };
+    let guest = {
+        let (account, failed) = (Arc::clone(&account), Arc::clone(&failed));
+        async move {
+            let mut store = revision.store(&account, exchange.request_id.to_string());
+            let ran = match &revision.handler {
+                HandlerPre::P2(pre) => p2::call(pre, &mut store, request, head).await,
+                HandlerPre::P3(pre) => p3::call(pre, &mut store, request, head).await,
+            };
+            ran.map_err(|error| {
+                failed.store(true, Relaxed);
+                Failure::of(&error, &account, revision.template(), exchange.request_id)
+            })
+        }
+    };
+    Box::pin(async move {
+        let _place = place;
+        let told = told;
+        let ran = {
+            let guest = std::pin::pin!(tokio::time::timeout(timeout, Metered::new(guest, account)));
+            let ran = guest.await;
+            failed.fetch_or(ran.is_err(), Relaxed);
+            ran
+        };
+        let ended = ran.unwrap_or(Err(Failure::Timeout));
+        if let Err(failure) = &ended {
+            told.exchange.set_reason(failure.reason());
+        }
+        ended
+    })
+}
+
+struct Told {
+    account: Arc<Account>,
+    exchange: Arc<Exchange>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.exchange.add_cpu(self.account.used());
+        self.exchange
+            .set_peak_memory_bytes(self.account.memory_bytes());
+    }
+}
