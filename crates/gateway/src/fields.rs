@@ -22,7 +22,7 @@ pub(crate) enum FieldFault {
 /// What a request's fields said about this hop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Hop {
-    /// The client "is willing to accept trailer fields" (RFC 9110, 10.1.4).
+    /// `TE: trailers`: the client keeps trailer fields (RFC 9110, 10.1.4).
     pub(crate) takes_trailers: bool,
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
     }
 }
 
-/// "A sender MUST NOT generate a trailer field unless the sender knows the corresponding header field name's definition permits
-/// sending it in a trailer section" (RFC 9110, 6.5.1): framing, routing, authentication and caching never do.
+/// Removes what may never stand in a trailer section, in either direction: fields for framing, routing, authentication, request
+/// modifiers, and the processing of the content (RFC 9110, 6.5.1).
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
     let forbidden: Vec<HeaderName> = trailers
         .keys()

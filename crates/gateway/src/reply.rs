@@ -84,9 +84,9 @@ impl Asked {
         if self.version == Version::HTTP_2 {
             parts.headers.remove(header::CONNECTION);
         }
-        // "Any response with a 1xx, 204, or 304 status code is always terminated by the first empty line after the header fields",
-        // and "a server MUST NOT send a Content-Length header field in any response with a status code of 1xx or 204" (RFC 9112,
-        // 6.3; RFC 9110, 8.6). A 304 may, and gains nothing from it.
+        // "Any response with a 1xx (Informational), 204 (No Content), or 304 (Not Modified) status code is always terminated by
+        // the first empty line after the header fields" (RFC 9112, 6.3). "A server MUST NOT send a Content-Length header field in
+        // any response with a status code of 1xx (Informational) or 204 (No Content)" (RFC 9110, 8.6); a 304 gains nothing by it.
         if matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED

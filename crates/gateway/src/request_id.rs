@@ -21,7 +21,7 @@ pub struct RequestId(u128);
 impl RequestId {
     /// Makes a new one: unique, but no secret.
     pub fn random() -> Self {
-        // "The all-zero value is considered invalid" (Trace Context, 3.2.2.3).
+        // All zeros is no valid trace-id (Trace Context, 3.2.2.3).
         Self((u128::from(random()) << 64 | u128::from(random() ^ key())).max(1))
     }
 
@@ -72,7 +72,7 @@ impl Trace {
         let (trace_id, rest) = rest.split_at_checked(32)?;
         let (parent_id, rest) = rest.strip_prefix(b"-")?.split_at_checked(16)?;
         let flags = rest.strip_prefix(b"-")?;
-        // "Version ff is invalid." Version 00 ends after the flags; a later one may continue after a dash.
+        // Version ff is forbidden. Version 00 ends after the flags; a later one may continue after a dash.
         match (&[*v0, *v1], future) {
             (b"ff", _) => return None,
             (b"00", []) => {}

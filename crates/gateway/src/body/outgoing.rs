@@ -16,6 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use crate::{
     account::Account,
     exchange::{Body, BodyError, Ending},
+    fields,
 };
 
 pub(crate) struct Outgoing {
@@ -124,7 +125,7 @@ impl http_body::Body for Outgoing {
         };
         let Some(data) = frame.data_ref() else {
             this.complete();
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Ok(clean(frame))));
         };
         if let Err(error) = this.sent(data.len()) {
             return Poll::Ready(Some(Err(this.abort(error))));
@@ -150,6 +151,14 @@ impl http_body::Body for Outgoing {
             (Some(body), None) => body.size_hint(),
         }
     }
+}
+
+fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let cleaned = frame.into_trailers().map(|mut trailers| {
+        fields::clean_trailers(&mut trailers);
+        Frame::trailers(trailers)
+    });
+    cleaned.unwrap_or_else(|other| other)
 }
 
 impl Drop for Outgoing {

@@ -338,4 +338,6 @@ fn find_line_feed(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;

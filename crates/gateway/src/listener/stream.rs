@@ -76,8 +76,8 @@ impl Stream {
         }
     }
 
-    /// Reads until the protocol is known. "A client that knows that a server supports HTTP/2 [sends] the connection preface"
-    /// (RFC 9113, 3.4), which is no valid HTTP/1.1 request.
+    /// Reads until the protocol is known: a client with prior knowledge begins HTTP/2 with its connection preface (RFC 9113, 3.3
+    /// and 3.4), which is no valid HTTP/1.1 request.
     pub(super) async fn sniff(&mut self) -> io::Result<Protocol> {
         loop {
             if poll_fn(|cx| self.poll_hold(cx)).await? == 0 {
