@@ -1,4 +1,4 @@
-//! The two bodies of an exchange as they pass the edge: [`Inbound`] towards the destination, [`Outgoing`] towards the client.
+//! The two bodies of an exchange as they pass the edge: [`inbound`] towards the destination, [`Outgoing`] towards the client.
 
 mod inbound;
 mod outgoing;
