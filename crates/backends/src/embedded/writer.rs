@@ -28,8 +28,12 @@ use super::{
 /// Free space below which no write is begun, and what each may add to it: redb copies the pages that it changes.
 const SPARE_BYTES: u64 = 1 << 20;
 const JOB_BYTES: u64 = 16 << 10;
-/// Shortest time between two attempts to open the database anew.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// Shortest rest after the disk was found full by writing to it.
+const REST: Duration = Duration::from_millis(250);
+
+const FULL: &str = "the disk of the embedded store is full";
+const STOPPED: &str =
+    "the embedded store takes no writes since its disk failed; the node has to be restarted";
 
 /// The database, and whether it can be written.
 pub(crate) struct Writer {
@@ -46,9 +50,10 @@ enum Health {
     Writing,
     /// The filesystem has no room; the database is as good as ever.
     Full,
-    /// The database has failed and is to be opened anew, not before the instant.
-    Failed {
+    /// It was found full by writing, and is not written before the instant: each such finding costs a database.
+    Resting {
         until: Instant,
+        open: bool,
     },
     /// For good.
     Stopped,
@@ -108,7 +113,7 @@ impl Writer {
             {
                 tracing::warn!(file = ?self.config.file(), %error, "the key-value store has no room on its disk");
                 self.reopen();
-                Err(full())
+                Err(self.refusal())
             }
             Ok(Err(error)) => Err(self.stop(&error)),
             Err(_) => Err(self.stop(&"redb panicked")),
@@ -118,15 +123,14 @@ impl Writer {
     /// Brings the store back after a failure that passes.
     fn restore(&mut self) -> Result<(), Error> {
         match self.health {
-            Health::Writing | Health::Full => return Ok(()),
-            Health::Stopped => return Err(stopped()),
-            Health::Failed { until } if Instant::now() < until => return Err(full()),
-            Health::Failed { .. } => self.reopen(),
+            Health::Resting { until, .. } if Instant::now() < until => {}
+            Health::Resting { open: true, .. } => self.health = Health::Writing,
+            Health::Resting { open: false, .. } => self.reopen(),
+            Health::Writing | Health::Full | Health::Stopped => {}
         }
         match self.health {
-            Health::Writing => Ok(()),
-            Health::Stopped => Err(stopped()),
-            _ => Err(full()),
+            Health::Writing | Health::Full => Ok(()),
+            Health::Resting { .. } | Health::Stopped => Err(self.refusal()),
         }
     }
 
@@ -148,7 +152,7 @@ impl Writer {
             }
             _ => {}
         }
-        if fits { Ok(()) } else { Err(full()) }
+        if fits { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// redb refuses everything after an error of its file. What was committed is there, so another database is put on it; the
@@ -156,17 +160,17 @@ impl Writer {
     fn reopen(&mut self) {
         self.disk.retire();
         let start = Instant::now();
-        match open_with_view(&self.medium, &self.config) {
+        let opened = open_with_view(&self.medium, &self.config);
+        // Reading a large file takes long: most of the time is for resting.
+        let until = Instant::now() + REST.max(start.elapsed() * 10);
+        match opened {
             Ok((database, disk, view)) => {
                 self.current.replace(view);
-                (self.database, self.disk, self.health) = (database, disk, Health::Writing);
+                (self.database, self.disk) = (database, disk);
+                self.health = Health::Resting { until, open: true };
             }
             Err(OpenError::File { source, .. }) if is_no_space(&source) => {
-                // Reading a large file takes long: most of the time is for waiting.
-                let pause = REOPEN_AFTER.max(start.elapsed() * 10);
-                self.health = Health::Failed {
-                    until: Instant::now() + pause,
-                };
+                self.health = Health::Resting { until, open: false };
             }
             Err(error) => _ = self.stop(&error),
         }
@@ -181,7 +185,14 @@ impl Writer {
         );
         self.disk.retire();
         self.health = Health::Stopped;
-        stopped()
+        self.refusal()
+    }
+
+    fn refusal(&self) -> Error {
+        match self.health {
+            Health::Stopped => Error::Failed(STOPPED.into()),
+            _ => Error::Unavailable(FULL.into()),
+        }
     }
 }
 
@@ -195,13 +206,5 @@ fn open_with_view(
     Ok((database, disk, view))
 }
 
-fn full() -> Error {
-    Error::Unavailable("the disk of the embedded store is full".into())
-}
-
-fn stopped() -> Error {
-    Error::Failed(
-        "the embedded store takes no writes since its disk failed; the node has to be restarted"
-            .into(),
-    )
-}
+#[cfg(test)]
+mod tests;
