@@ -1,0 +1,95 @@
+//! A server that guests call: answers every request alike and remembers what it was asked.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
+
+/// A running server; ends when dropped.
+#[derive(Debug)]
+pub struct Upstream {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Upstream {
+    /// Answers 200 with this body.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn answering(body: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let upstream = Self {
+            address: listener.local_addr().expect("its address"),
+            requests: Arc::default(),
+            ended: Arc::default(),
+        };
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let (requests, ended) = (Arc::clone(&upstream.requests), Arc::clone(&upstream.ended));
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                if ended.load(Relaxed) {
+                    return;
+                }
+                // A client that leaves is the test's affair.
+                let _ = connection.and_then(|connection| serve(connection, &answer, &requests));
+            }
+        });
+        upstream
+    }
+
+    /// `http://ADDRESS:PORT`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The heads of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.ended.store(true, Relaxed);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(
+    connection: TcpStream,
+    answer: &str,
+    requests: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    connection.set_read_timeout(Some(crate::PATIENCE))?;
+    let mut reader = BufReader::new(connection);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let value = value.trim().parse().ok()?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    requests.lock().unwrap().push(head);
+    reader.get_mut().write_all(answer.as_bytes())
+}
