@@ -13,4 +13,4 @@ mod pool;
 mod target;
 pub mod tls;
 
-pub use target::Host;
+pub use target::{Host, MalformedHost, Target};

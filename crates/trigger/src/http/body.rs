@@ -66,16 +66,18 @@ pub(super) async fn first_frames(
     })
     .await;
 
-    if begun.bytes.is_empty()
-        && let Some(Err(failure)) = ended
-    {
+    // Nothing was sent yet: the caller may still be told what happened instead of a part of an answer.
+    if let Some(Err(failure)) = ended {
         return Err(failure);
+    }
+    if let Some(error) = begun.error {
+        return Err(Failure::InvalidResponse(error.to_string().into()));
     }
     let running = match ended {
         None => Some(tokio::spawn(async move { _ = work.await }).abort_handle()),
         Some(_) => None,
     };
-    if body_ended && begun.error.is_none() && !failed.load(Relaxed) {
+    if body_ended {
         let complete = Complete {
             bytes: begun.bytes.freeze(),
             trailers: begun.trailers,
@@ -109,7 +111,7 @@ pub(super) async fn first_frames(
 struct Begun {
     bytes: BytesMut,
     trailers: Option<HeaderMap>,
-    error: Option<BodyError>,
+    error: Option<wasmtime_wasi_http::Error>,
 }
 
 enum Taken {
@@ -133,7 +135,7 @@ impl Begun {
                 Poll::Pending => return Taken::Nothing,
                 Poll::Ready(None) => return Taken::End,
                 Poll::Ready(Some(Err(error))) => {
-                    self.error = Some(error.into());
+                    self.error = Some(error);
                     return Taken::End;
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -189,7 +191,16 @@ impl http_body::Body for Complete {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
+        exact_without(&self.trailers, self.bytes.len())
+    }
+}
+
+/// A message whose length is announced cannot carry trailers in HTTP/1.1.
+fn exact_without(trailers: &Option<HeaderMap>, bytes: usize) -> SizeHint {
+    if trailers.is_some() {
+        SizeHint::default()
+    } else {
+        SizeHint::with_exact(bytes as u64)
     }
 }
 
@@ -218,10 +229,11 @@ impl http_body::Body for Stream {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.begun.bytes.is_empty() {
             let bytes = self.begun.bytes.split().freeze();
+            if self.is_end_stream() {
+                // An announced length is reached: nobody will poll again.
+                self.release();
+            }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        if let Some(error) = self.begun.error.take() {
-            return Poll::Ready(Some(Err(error)));
         }
         if let Some(rest) = &mut self.rest {
             match Pin::new(rest).poll_frame(context) {
@@ -243,12 +255,12 @@ impl http_body::Body for Stream {
     }
 
     fn is_end_stream(&self) -> bool {
-        false
+        self.rest.is_none() && self.begun.is_empty() && !self.failed.load(Relaxed)
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.rest {
-            None => SizeHint::with_exact(self.begun.bytes.len() as u64),
+            None => exact_without(&self.begun.trailers, self.begun.bytes.len()),
             Some(_) => SizeHint::default(),
         }
     }

@@ -1,0 +1,14 @@
+//! One node: wires every room together. Loads apps, swaps them under load, drains.
+//!
+//! In: checked apps and the operator's word. Out: a listener that answers. The only room that names concrete types of all the
+//! others; no policy of its own.
+
+pub mod authority;
+pub mod load;
+pub mod node;
+pub mod report;
+pub mod resources;
+pub mod voice;
+
+pub use load::{Loaded, Loader};
+pub use node::{Node, NodeError, Settings};

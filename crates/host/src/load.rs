@@ -1,0 +1,387 @@
+//! Apps made ready: every component compiled or found, every grant bound, every route a destination.
+//!
+//! In: checked apps and the operator's word. Out: a table of routes and what a person wants to know about it; or every problem of
+//! every app at once. Nothing that serves is touched: swapping is the node's.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use coracle_capability::{
+    LinkError,
+    http::client::{Client, Settings as HttpSettings},
+    link,
+    logging::Lines,
+};
+use coracle_engine::{
+    Cache, Component as Prepared, Limits, Origin, ReadError, cache::PrepareError,
+};
+use coracle_gateway::{RouteEntry, Routes};
+use coracle_manifest::{
+    Operator, Problem, Problems,
+    app::{App, Component},
+    name::{AppName, ComponentName},
+    route,
+};
+use coracle_trigger::{Admission, Handler, Revision};
+
+use crate::{
+    authority::{self, ComponentCounters},
+    resources::Resources,
+};
+
+/// What an app gets when its manifest says nothing.
+const DEFAULT_CONCURRENCY: u32 = 256;
+const QUEUE: usize = 256;
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+/// Largest component that is read.
+const MAX_COMPONENT_BYTES: u64 = 256 << 20;
+
+/// Makes apps ready. Lives as long as its node, so that counters, connections and stores survive a swap.
+pub struct Loader {
+    cache: Cache,
+    resources: Resources,
+    operator: Operator,
+    lines: Arc<dyn Lines>,
+    clients: Mutex<BTreeMap<AppName, Client>>,
+    counters: Mutex<BTreeMap<(AppName, ComponentName), ComponentCounters>>,
+}
+
+/// Apps that are ready to be served.
+pub struct Loaded {
+    /// Who answers what.
+    pub routes: Routes,
+    /// The apps, for the report.
+    pub apps: Vec<LoadedApp>,
+}
+
+/// One app that is ready.
+pub struct LoadedApp {
+    /// As checked.
+    pub app: App,
+    /// Its components as prepared.
+    pub components: BTreeMap<ComponentName, LoadedComponent>,
+    /// The gate all components without a concurrency of their own share.
+    pub admission: Arc<Admission>,
+}
+
+/// One component that is ready.
+pub struct LoadedComponent {
+    /// Where its artifact came from.
+    pub origin: Origin,
+    /// Size of the `.wasm` file.
+    pub size_bytes: u64,
+    /// BLAKE3 of the file.
+    pub digest: Arc<str>,
+    /// The gate in front of it.
+    pub admission: Arc<Admission>,
+}
+
+/// Told while components are prepared; for a progress line.
+pub trait Watching {
+    /// This component is being read, and compiled if it was not before.
+    fn preparing(&self, app: &str, component: &str);
+    /// It is ready.
+    fn prepared(&self, app: &str, component: &str, origin: Origin);
+}
+
+impl Loader {
+    /// A loader for one node.
+    pub fn new(cache: Cache, state_dir: &Path, operator: Operator, lines: Arc<dyn Lines>) -> Self {
+        Self {
+            cache,
+            resources: Resources::new(state_dir),
+            operator,
+            lines,
+            clients: Mutex::default(),
+            counters: Mutex::default(),
+        }
+    }
+
+    /// Makes these apps ready, together: what one claims another may not.
+    ///
+    /// # Errors
+    /// Every problem of every app.
+    pub async fn load(&self, apps: Vec<App>, watching: &dyn Watching) -> Result<Loaded, Problems> {
+        let mut problems = Problems::default();
+        for app in &apps {
+            if let Err(refused) = self.operator.permits(app) {
+                problems.extend(refused);
+            }
+        }
+        if let Err(conflicts) = route::conflicts_between(&apps) {
+            problems.extend(conflicts);
+        }
+        let mut loaded = Vec::new();
+        let mut entries = Vec::new();
+        for app in apps {
+            match self.load_app(app, watching, &mut entries).await {
+                Ok(app) => loaded.push(app),
+                Err(more) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let routes = Routes::build(entries).map_err(|errors| {
+            let mut problems = Problems::default();
+            for error in errors {
+                problems.extend(
+                    problem(Path::new("routes"), "route", error.to_string(), "", None).into(),
+                );
+            }
+            problems
+        })?;
+        Ok(Loaded {
+            routes,
+            apps: loaded,
+        })
+    }
+
+    async fn load_app(
+        &self,
+        app: App,
+        watching: &dyn Watching,
+        entries: &mut Vec<RouteEntry>,
+    ) -> Result<LoadedApp, Problems> {
+        let mut problems = Problems::default();
+        let mut buckets = BTreeMap::new();
+        for bucket in app.buckets.values() {
+            match self.resources.bucket(&app.name, bucket).await {
+                Ok(backend) => _ = buckets.insert(bucket.name.clone(), backend),
+                Err(error) => {
+                    problems.extend(
+                        problem(
+                            &app.manifest,
+                            "bucket",
+                            format!("bucket {}: {error}", bucket.name),
+                            "",
+                            None,
+                        )
+                        .into(),
+                    );
+                }
+            }
+        }
+        let shared = Arc::new(Admission::new(
+            DEFAULT_CONCURRENCY as usize,
+            QUEUE,
+            QUEUE_WAIT,
+        ));
+        let mut components = BTreeMap::new();
+        let mut handlers = BTreeMap::new();
+        for component in app.components.values() {
+            watching.preparing(app.name.as_str(), component.name.as_str());
+            let prepared = match self.prepare(component) {
+                Ok(prepared) => prepared,
+                Err(problem) => {
+                    problems.extend(problem.into());
+                    continue;
+                }
+            };
+            watching.prepared(app.name.as_str(), component.name.as_str(), prepared.origin);
+            let counters = self.counters(&app.name, &component.name);
+            let authority = authority::authority(component, &buckets, &counters);
+            match self.revision(&app, component, &prepared, &authority, &counters) {
+                Ok(revision) => {
+                    let admission = match component.limits.concurrency {
+                        Some(concurrency) => {
+                            Arc::new(Admission::new(concurrency as usize, QUEUE, QUEUE_WAIT))
+                        }
+                        None => Arc::clone(&shared),
+                    };
+                    handlers.insert(
+                        component.name.clone(),
+                        Arc::new(Handler::new(Arc::new(revision), Arc::clone(&admission))),
+                    );
+                    let loaded = LoadedComponent {
+                        origin: prepared.origin,
+                        size_bytes: prepared.size_bytes,
+                        digest: prepared.digest,
+                        admission,
+                    };
+                    components.insert(component.name.clone(), loaded);
+                }
+                Err(more) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        for route in &app.routes {
+            if let Some(handler) = handlers.get(&route.component) {
+                entries.push(RouteEntry {
+                    app: app.name.as_str().into(),
+                    host: route.host.clone(),
+                    path: route.path.clone(),
+                    methods: route.methods.clone(),
+                    label: route.path.as_str().into(),
+                    destination: Arc::clone(handler) as _,
+                });
+            }
+        }
+        Ok(LoadedApp {
+            app,
+            components,
+            admission: shared,
+        })
+    }
+
+    fn prepare(&self, component: &Component) -> Result<Prepared, Problem> {
+        let refused = |rule, message: String, fix: Option<String>| {
+            problem(
+                &component.source,
+                rule,
+                format!("component {}: {message}", component.name),
+                "",
+                fix,
+            )
+        };
+        let read = |source: std::io::Error| {
+            refused(
+                "component-file",
+                format!("reading {}: {source}", component.source.display()),
+                None,
+            )
+        };
+        if std::fs::metadata(&component.source).map_err(read)?.len() > MAX_COMPONENT_BYTES {
+            return Err(refused(
+                "component-size",
+                format!("larger than {} MiB", MAX_COMPONENT_BYTES >> 20),
+                None,
+            ));
+        }
+        let bytes = std::fs::read(&component.source).map_err(read)?;
+        self.cache.prepare(&bytes).map_err(|error| match error {
+            PrepareError::Read(ReadError::CoreModule) => refused(
+                "core-module",
+                "a core module, not a component".into(),
+                Some("build for the target wasm32-wasip2, or wrap it: wasm-tools component new MODULE.wasm --adapt ADAPTER.wasm -o COMPONENT.wasm".into()),
+            ),
+            PrepareError::Read(error @ ReadError::NotWebAssembly) => refused("not-webassembly", error.to_string(), None),
+            PrepareError::Read(error) => refused("malformed-component", error.to_string(), None),
+            PrepareError::Compile(error) => refused("compile", error.to_string(), None),
+            error @ (PrepareError::Io { .. } | PrepareError::Load(_)) => refused("cache", error.to_string(), None),
+        })
+    }
+
+    fn revision(
+        &self,
+        app: &App,
+        component: &Component,
+        prepared: &Prepared,
+        authority: &coracle_capability::Authority,
+        counters: &ComponentCounters,
+    ) -> Result<Revision, Problems> {
+        let refused = |rule, message: String, fix: Option<String>| {
+            problem(
+                &component.source,
+                rule,
+                format!("component {}: {message}", component.name),
+                "",
+                fix,
+            )
+        };
+        let linked = link(&prepared.mapped, authority).map_err(|errors| {
+            let mut problems = Problems::default();
+            for error in errors {
+                problems.extend(unlinked(app, component, &error).into());
+            }
+            problems
+        })?;
+        let client = self.client(&app.name);
+        let template = authority::template(
+            app,
+            component,
+            &self.operator,
+            &client,
+            counters,
+            &self.lines,
+        )
+        .map_err(|error| Problems::from(refused("grant", error.to_string(), None)))?;
+        Revision::new(linked, &prepared.described, template, limits(component)).map_err(|error| {
+            let fix = "a component that serves exports wasi:http/incoming-handler@0.2.x or wasi:http/handler@0.3.x";
+            refused("unservable", error.to_string(), Some(fix.into())).into()
+        })
+    }
+
+    fn client(&self, app: &AppName) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients
+            .entry(app.clone())
+            .or_insert_with(|| Client::new(HttpSettings::default()))
+            .clone()
+    }
+
+    fn counters(&self, app: &AppName, component: &ComponentName) -> ComponentCounters {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters
+            .entry((app.clone(), component.clone()))
+            .or_default()
+            .clone()
+    }
+
+    /// The counters of every component loaded so far.
+    pub fn all_counters(&self) -> Vec<(AppName, ComponentName, ComponentCounters)> {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters
+            .iter()
+            .map(|((app, component), counters)| (app.clone(), component.clone(), counters.clone()))
+            .collect()
+    }
+}
+
+fn unlinked(app: &App, component: &Component, error: &LinkError) -> Problem {
+    let message = format!("component {}: {error}", component.name);
+    match error {
+        LinkError::UnknownImport { nearest, .. } => {
+            let fix = nearest
+                .as_ref()
+                .map(|nearest| format!("this host answers to {nearest}"));
+            problem(&component.source, "unknown-import", message, "", fix)
+        }
+        LinkError::NotGranted { line, .. } => {
+            let fix = format!(
+                "add to [component.{}.grants] in {}: {line}",
+                component.name,
+                app.manifest.display()
+            );
+            problem(&component.source, "not-granted", message, "", Some(fix))
+        }
+        LinkError::Mismatch(_) => problem(&component.source, "import-type", message, "", None),
+    }
+}
+
+fn limits(component: &Component) -> Limits {
+    let defaults = Limits::default();
+    Limits {
+        memory_bytes: component
+            .limits
+            .memory_bytes
+            .unwrap_or(defaults.memory_bytes),
+        cpu: component.limits.cpu.unwrap_or(defaults.cpu),
+        timeout: component.limits.timeout.unwrap_or(defaults.timeout),
+        ..defaults
+    }
+}
+
+fn problem(
+    file: &Path,
+    rule: &'static str,
+    message: String,
+    label: &str,
+    fix: Option<String>,
+) -> Problem {
+    Problem {
+        file: file.to_path_buf(),
+        span: None,
+        rule,
+        message,
+        label: label.into(),
+        fix,
+        related: Vec::new(),
+    }
+}

@@ -1,0 +1,123 @@
+//! What is running, for a person: apps, routes, components, what each was granted.
+
+use std::fmt::Write as _;
+
+use coracle_engine::Origin;
+use coracle_manifest::app::{Access, App, Component, HttpScheme};
+
+use crate::load::{Loaded, LoadedApp};
+
+/// The report, one indented block per app.
+pub fn report(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    for app in &loaded.apps {
+        app_block(&mut text, app);
+    }
+    text
+}
+
+fn app_block(text: &mut String, loaded: &LoadedApp) {
+    let app = &loaded.app;
+    let profile = app
+        .profile
+        .as_ref()
+        .map_or(String::new(), |profile| format!(" (profile {profile})"));
+    let _ = writeln!(text, "app {}{profile}", app.name);
+    for route in &app.routes {
+        let methods = if route.methods.is_empty() {
+            "any method".to_string()
+        } else {
+            route.methods.join(" ")
+        };
+        let host = route.host.as_deref().unwrap_or("");
+        let _ = writeln!(
+            text,
+            "  route {host}{} [{methods}] -> {}",
+            route.path, route.component
+        );
+    }
+    for (name, component) in &loaded.components {
+        let origin = match component.origin {
+            Origin::Cached => "from cache",
+            Origin::Compiled => "compiled",
+            Origin::Rebuilt => {
+                "compiled again: what the cache held was damaged or from another version"
+            }
+        };
+        let _ = writeln!(
+            text,
+            "  component {name}: {} KB, {origin}",
+            component.size_bytes.div_ceil(1_000)
+        );
+        if let Some(component) = app.components.get(name) {
+            for line in grants(app, component) {
+                let _ = writeln!(text, "    may {line}");
+            }
+        }
+    }
+}
+
+fn grants(app: &App, component: &Component) -> Vec<String> {
+    let mut lines = Vec::new();
+    let grants = &component.grants;
+    for grant in &grants.keyvalue {
+        let below = if grant.prefix.is_empty() {
+            String::new()
+        } else {
+            format!(" below {:?}", grant.prefix)
+        };
+        let backend = app
+            .buckets
+            .get(&grant.bucket)
+            .map_or(String::new(), |bucket| {
+                format!(" ({:?})", bucket.backend).to_lowercase()
+            });
+        lines.push(format!(
+            "{} bucket {}{backend} as {:?}{below}",
+            access(grant.access),
+            grant.bucket,
+            grant.alias
+        ));
+    }
+    for grant in &grants.http {
+        let scheme = match grant.scheme {
+            HttpScheme::Http => "http",
+            HttpScheme::Https => "https",
+        };
+        let port = grant.port.map_or(String::new(), |port| format!(":{port}"));
+        let methods = if grant.methods.is_empty() {
+            "send any method".into()
+        } else {
+            format!("send {}", grant.methods.join(" "))
+        };
+        lines.push(format!(
+            "{methods} to {scheme}://{}{port}{}",
+            grant.host, grant.path
+        ));
+    }
+    for grant in &grants.files {
+        lines.push(format!(
+            "{} directory {} at {}",
+            access(grant.access),
+            grant.dir_as_written,
+            grant.at
+        ));
+    }
+    if grants.clock {
+        lines.push("read clocks and set timers".into());
+    }
+    if grants.randomness {
+        lines.push("draw secure randomness".into());
+    }
+    if lines.is_empty() {
+        lines.push("do nothing but compute and answer".into());
+    }
+    lines
+}
+
+fn access(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::ReadWrite => "read and write",
+    }
+}
