@@ -114,6 +114,44 @@ impl Response {
     }
 }
 
+/// A refusal or failure of the node itself (RFC 9457).
+impl Response {
+    /// The word that says why, of an answer that is the node's own and not the component's.
+    ///
+    /// # Panics
+    /// When it is the component's, or lacks something that every such answer has.
+    pub fn reason(&self) -> String {
+        let said = self.body_text();
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{} {said}",
+            self.status
+        );
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status, "{said}");
+        let id = problem["request_id"].as_str().unwrap_or_default();
+        assert!(
+            id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "no request id: {said}"
+        );
+        problem["reason"].as_str().expect("a reason").to_owned()
+    }
+
+    /// Status and reason of an answer that is the node's own; see [`Self::reason`].
+    ///
+    /// # Panics
+    /// When they differ.
+    pub fn assert_problem(&self, status: u16, reason: &str) {
+        assert_eq!(
+            (self.status, self.reason().as_str()),
+            (status, reason),
+            "{}",
+            self.body_text()
+        );
+    }
+}
+
 fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     let found = fields
         .iter()

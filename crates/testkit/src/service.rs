@@ -115,6 +115,16 @@ impl Service {
         format!("{}{path}", self.base_url)
     }
 
+    /// Where its operator asks: the address that `--admin` got.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn admin_url(&self) -> String {
+        let line = self.wait_for_line(|line| line.starts_with("admin http://"));
+        let url = line.split_whitespace().nth(1).expect("a URL");
+        url.trim_end_matches('/').to_owned()
+    }
+
     /// Everything it said on standard output.
     pub fn stdout(&self) -> String {
         self.stdout.all().join("\n")
@@ -154,10 +164,15 @@ impl Service {
     /// # Panics
     /// When it ended.
     pub fn rss_bytes(&self) -> u64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.expect("VmRSS") * 1024
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory that ever was resident.
+    ///
+    /// # Panics
+    /// When it ended.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
     }
 
     /// Descriptors that are open.
@@ -207,8 +222,11 @@ impl Service {
         exit(self.child.wait().expect("its status"))
     }
 
-    fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("it runs")
+    fn status_bytes(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a number of KiB") * 1024
     }
 }
 
