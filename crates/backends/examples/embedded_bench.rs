@@ -26,7 +26,8 @@ const KEYS: usize = 10_000;
 const READS: usize = 200_000;
 const SINGLE_WRITES: usize = 300;
 const WRITERS: usize = 64;
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 100;
+const REPEATS: usize = 15;
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alone");
 
 #[tokio::main]
@@ -94,7 +95,7 @@ async fn single_writes(bucket: &Shared<KeyValue>, alone: &Database) {
 async fn concurrent_writes(store: &Store, bucket: &Shared<KeyValue>, alone: &Database) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let before = store.commits();
-    for _ in 0..5 {
+    for _ in 0..REPEATS {
         let start = Instant::now();
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| tokio::spawn(write(bucket.clone(), writer)))
@@ -113,14 +114,17 @@ async fn concurrent_writes(store: &Store, bucket: &Shared<KeyValue>, alone: &Dat
         theirs.push(start.elapsed() / (WRITERS * ROUNDS) as u32);
     }
     let commits = store.commits() - before;
-    let (ours, theirs) = (
+    let ratios = ours
+        .iter()
+        .zip(&theirs)
+        .map(|(ours, theirs)| 100.0 * theirs.as_secs_f64() / ours.as_secs_f64());
+    let ratios: Vec<String> = ratios.map(|ratio| format!("{ratio:.0} %")).collect();
+    println!(
+        "durable sets, {WRITERS} writers: store {:.0}/s, redb alone {:.0}/s, by round {}; {:.1} sets a commit",
         1.0 / p50(ours).as_secs_f64(),
         1.0 / p50(theirs).as_secs_f64(),
-    );
-    println!(
-        "durable sets, {WRITERS} writers: store {ours:.0}/s, redb alone {theirs:.0}/s, {:.0} %; {:.1} sets a commit",
-        100.0 * ours / theirs,
-        (5 * WRITERS * ROUNDS) as f64 / commits as f64
+        ratios.join(", "),
+        (REPEATS * WRITERS * ROUNDS) as f64 / commits as f64
     );
 }
 

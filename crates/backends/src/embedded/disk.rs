@@ -29,6 +29,8 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     fn sync(&self) -> io::Result<()>;
     /// How much more the filesystem takes.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// Gives up the cached pages, so that what is read next, also by another process, is the disk's.
+    fn forget_cached(&self) -> io::Result<()>;
 }
 
 impl Medium for File {
@@ -56,6 +58,10 @@ impl Medium for File {
         let filesystem = fstatvfs(self)?;
         Ok(filesystem.f_bavail.saturating_mul(filesystem.f_frsize))
     }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(fadvise(self, 0, None, Advice::DontNeed)?)
+    }
 }
 
 /// Opens the store's file for this process alone, and makes it if it is not there.
@@ -81,9 +87,6 @@ pub(crate) fn open_file(config: &Config) -> Result<File, OpenError> {
     })?;
     // A name is only there after a power cut if its directory was flushed too.
     sync_directory(directory).map_err(in_file)?;
-    // What an earlier process could not flush may sit in the page cache as if it had been; what is then read is the disk's.
-    file.sync_data().map_err(in_file)?;
-    fadvise(&file, 0, None, Advice::DontNeed).map_err(|error| in_file(error.into()))?;
     Ok(file)
 }
 

@@ -184,6 +184,10 @@ impl Writer {
             "the key-value store takes no more writes: check the disk, then restart the node"
         );
         self.disk.retire();
+        if self.disk.flush_failed() {
+            // Linux calls pages clean that it could not write: the next process must not take them for what is on the disk.
+            _ = self.medium.forget_cached();
+        }
         self.health = Health::Stopped;
         self.refusal()
     }

@@ -42,7 +42,7 @@ async fn value(bucket: &Shared<KeyValue>, key: &str) -> Option<String> {
 #[tokio::test]
 async fn the_embedded_bucket_conforms() {
     let (store, _directory) = store();
-    conformance::run(&store.bucket("shop", "orders")).await;
+    conformance::run(&store.bucket("shop", "orders"), &Store::SUPPORT).await;
 }
 
 #[tokio::test]

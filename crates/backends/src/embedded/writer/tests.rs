@@ -22,6 +22,7 @@ struct Faulty {
     room: AtomicU64,
     flush_fails: AtomicBool,
     read_fails: AtomicBool,
+    forgotten: AtomicBool,
 }
 
 impl Medium for Faulty {
@@ -58,6 +59,11 @@ impl Medium for Faulty {
     fn free_bytes(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        self.forgotten.store(true, Ordering::SeqCst);
+        Medium::forget_cached(&self.file)
+    }
 }
 
 struct Case {
@@ -74,6 +80,7 @@ impl Case {
             room: AtomicU64::new(u64::MAX),
             flush_fails: AtomicBool::new(false),
             read_fails: AtomicBool::new(false),
+            forgotten: AtomicBool::new(false),
         });
         let store = Self::open(&disk);
         let bucket = store.bucket("shop", "orders");
@@ -201,6 +208,7 @@ async fn a_failed_flush_ends_writing_until_the_store_is_opened_again() {
             "{error}"
         );
     }
+    assert!(case.disk.forgotten.load(Ordering::SeqCst));
     let Case {
         disk,
         store,
