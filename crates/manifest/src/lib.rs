@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod problem;
 pub mod route;
 
+mod conceal;
 mod document;
 mod load;
 mod lookup;

@@ -6,6 +6,8 @@ use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::conceal::concealed;
+
 /// Bytes of a source text.
 pub type Span = Range<usize>;
 
@@ -81,8 +83,16 @@ pub(crate) struct Source {
 }
 
 impl Problems {
+    /// The sources are shown with secrets concealed; places in them stay.
     pub(crate) fn new(problems: Vec<Problem>, sources: Vec<Source>) -> Self {
-        Self { problems, sources }
+        let shown = |source: Source| Source {
+            text: concealed(&source.text).into(),
+            ..source
+        };
+        Self {
+            problems,
+            sources: sources.into_iter().map(shown).collect(),
+        }
     }
 
     /// Each problem, in the order of the files.
