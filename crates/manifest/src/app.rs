@@ -3,7 +3,7 @@
 //! Everything here is a checked value. Paths are absolute, names are well formed, every component, bucket and route
 //! that is referred to exists. What the operator allows is a separate question (`operator`).
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use crate::name::{AppName, BucketName, ComponentName, SecretName};
 
@@ -22,6 +22,8 @@ pub struct App {
     pub components: BTreeMap<ComponentName, Component>,
     /// The buckets its components may name in grants.
     pub buckets: BTreeMap<BucketName, Bucket>,
+    /// The secrets its components may name in grants.
+    pub secrets: BTreeMap<SecretName, Secret>,
     /// In the order of the file; matching does not depend on it.
     pub routes: Vec<Route>,
 }
@@ -106,6 +108,26 @@ pub struct HttpGrant {
     pub methods: Vec<String>,
     /// `/exact`, or `/prefix/*`; `/*` when the manifest does not say.
     pub path: PathPattern,
+    /// Headers that the host fills with secrets; the guest sees neither.
+    pub headers: Vec<HeaderGrant>,
+}
+
+/// `headers = { authorization = { secret = "tax-key", format = "Bearer {}" } }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderGrant {
+    /// A field name in lower case; never one that frames the message or belongs to one connection.
+    pub name: String,
+    /// What goes into it: a secret the app declares.
+    pub secret: SecretName,
+    /// The header's value with exactly one `{}`, where the secret goes; `{}` alone when the manifest does not say.
+    pub format: String,
+}
+
+impl HeaderGrant {
+    /// The header's value with `secret` in its place.
+    pub fn filled(&self, secret: &str) -> String {
+        self.format.replacen("{}", secret, 1)
+    }
 }
 
 /// `http` or `https`.
@@ -179,8 +201,42 @@ pub struct Bucket {
     pub name: BucketName,
     /// What stands behind it when `host.toml` says nothing.
     pub backend: BucketBackend,
+    /// Whether the profile named `backend`: then it stands, whatever `host.toml` binds.
+    pub mock: bool,
     /// Read once, into an empty bucket.
     pub seed: Option<PathBuf>,
+    /// How long a key lives after it was set; `None` is for ever.
+    pub ttl: Option<Duration>,
+}
+
+/// A named secret. Where it is kept is the operator's word alone (`Operator::secret_binding`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Secret {
+    /// Its name in the manifest.
+    pub name: SecretName,
+    /// What the profile puts in its place: then nothing is asked of the operator.
+    pub value: Option<MockValue>,
+}
+
+/// A secret's value in a profile. It may be a real one after all, so `Debug` does not show it.
+#[derive(Clone, PartialEq)]
+pub struct MockValue(String);
+
+impl MockValue {
+    pub(crate) fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MockValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MockValue(..)")
+    }
 }
 
 /// What may stand behind a bucket in this version without the operator's word.

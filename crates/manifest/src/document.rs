@@ -8,10 +8,12 @@ use toml::de::DeTable;
 use crate::problem::{Problem, Related, Source, Span, line_of, line_span, quote};
 
 /// Rules that say something is absent: after a syntax error it may stand in the part that could not be read.
-const CONSEQUENCES: [&str; 4] = [
+const CONSEQUENCES: [&str; 6] = [
     "missing-key",
+    "no-such-backend",
     "no-such-component",
     "no-such-bucket",
+    "no-such-secret",
     "no-such-profile",
 ];
 
@@ -148,6 +150,8 @@ fn named_twice(table: &str) -> String {
     match table.split('.').collect::<Vec<_>>().as_slice() {
         ["component", name] => format!("two components are named {}", quote(name)),
         ["bucket", name] => format!("two buckets are named {}", quote(name)),
+        ["secret", name] => format!("two secrets are named {}", quote(name)),
+        ["backend", name] => format!("two backends are named {}", quote(name)),
         ["app", name] => format!("two apps are named {}", quote(name)),
         _ => format!("the table {} stands twice", quote(&format!("[{table}]"))),
     }

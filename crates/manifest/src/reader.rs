@@ -11,52 +11,9 @@ use crate::{
     suggest::nearest,
 };
 
-/// The keys a table may hold.
-#[derive(Debug)]
-pub(crate) struct Shape {
-    /// Each key with an example of a line, shown as the fix.
-    pub(crate) known: &'static [(&'static str, &'static str)],
-    /// Keys of the design that are not built yet, with what to do until then.
-    pub(crate) later: &'static [(&'static str, &'static str)],
-}
+mod table;
 
-/// A table, where it stands, and what it may hold.
-#[derive(Debug, Clone)]
-pub(crate) struct Table<'t> {
-    pub(crate) keys: &'t DeTable<'t>,
-    pub(crate) span: Span,
-    /// As in a header: `component.auth`; empty is the document itself.
-    pub(crate) path: String,
-    shape: &'static Shape,
-}
-
-impl Table<'_> {
-    /// The example line of `key`.
-    fn example(&self, key: &str) -> Option<&'static str> {
-        self.shape
-            .known
-            .iter()
-            .find(|(known, _)| *known == key)
-            .map(|(_, example)| *example)
-    }
-
-    /// `path.key`, as it would be written with dots.
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
-    }
-
-    fn place(&self) -> String {
-        if self.path.is_empty() {
-            "at the top".to_owned()
-        } else {
-            format!("in {}", quote(&self.path))
-        }
-    }
-}
+pub(crate) use table::{Shape, Table};
 
 /// Reads one source and gathers its problems.
 #[derive(Debug)]
@@ -263,6 +220,19 @@ impl<'s> Reader<'s> {
         key: &str,
         shape: &'static Shape,
     ) -> Vec<(Spanned<String>, Table<'t>)> {
+        self.entries(table, key, shape, |path, _| {
+            format!("begin it with {}", quote(&format!("[{path}]")))
+        })
+    }
+
+    /// As `named`, with its own word on what to write in place of an entry that is no table: of its path and its name.
+    pub(crate) fn entries<'t>(
+        &mut self,
+        table: &Table<'t>,
+        key: &str,
+        shape: &'static Shape,
+        instead: fn(&str, &str) -> String,
+    ) -> Vec<(Spanned<String>, Table<'t>)> {
         let mut named = Vec::new();
         let Some(value) = table.keys.get(key) else {
             return named;
@@ -279,7 +249,7 @@ impl<'s> Reader<'s> {
                     quote(&path),
                     described(value.get_ref())
                 );
-                let fix = format!("begin it with {}", quote(&format!("[{path}]")));
+                let fix = instead(&path, name.get_ref());
                 self.report("wrong-type", value.span(), message, "", fix);
                 continue;
             };
@@ -319,6 +289,7 @@ impl<'s> Reader<'s> {
             let known: Vec<&str> = offered.map(|(known, _)| *known).collect();
             let fix = match nearest(key, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "leave it out: this table holds no keys".to_owned(),
                 None => format!("keys here: {}", known.join(", ")),
             };
             let message = format!("unknown key {} {}", quote(key), table.place());

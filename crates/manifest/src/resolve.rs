@@ -9,15 +9,21 @@ use std::{
 use toml::Spanned;
 
 use crate::{
-    app::{self, App, BucketBackend, Grants},
+    app::{self, App},
     lookup::{Kind, existing},
-    name::{BucketName, ComponentName},
+    name::ComponentName,
     problem::{Span, line_of, quote},
     reader::Reader,
     route::{self, described},
     suggest::nearest,
     written::{self, Manifest, Overrides, Profile, known_components},
 };
+
+mod grants;
+mod resources;
+
+pub(crate) use grants::grants;
+use resources::{undeclared_bucket, undeclared_secret};
 
 /// Lays `profile` over `manifest`. `None` is an app that cannot be made; the reader then has a problem that says why.
 pub(crate) fn resolve(
@@ -28,7 +34,7 @@ pub(crate) fn resolve(
 ) -> Option<App> {
     check_profiles(reader, manifest);
     let chosen = profile.and_then(|name| chosen_profile(reader, &manifest.profiles, name));
-    let buckets = buckets(reader, manifest, chosen, dir);
+    let buckets = resources::buckets(reader, manifest, chosen, dir);
     let components = components(reader, manifest, chosen, dir);
     let routes = routes(reader, manifest);
     Some(App {
@@ -38,6 +44,7 @@ pub(crate) fn resolve(
         profile: chosen.map(|p| p.name.get_ref().clone()),
         components,
         buckets,
+        secrets: resources::secrets(manifest, chosen),
         routes,
     })
 }
@@ -80,6 +87,20 @@ fn check_profiles(reader: &mut Reader<'_>, manifest: &Manifest) {
                 undeclared_bucket(reader, manifest, &bucket.key, message);
             }
         }
+        for secret in &profile.secrets {
+            if !manifest
+                .secrets
+                .iter()
+                .any(|s| s.key.get_ref() == secret.key.get_ref())
+            {
+                let message = format!(
+                    "profile {} mocks secret {}, which is not declared",
+                    quote(profile.name.get_ref()),
+                    quote(secret.key.get_ref())
+                );
+                undeclared_secret(reader, manifest, &secret.key, message);
+            }
+        }
     }
 }
 
@@ -111,53 +132,6 @@ fn chosen_profile<'m>(
     found
 }
 
-fn buckets(
-    reader: &mut Reader<'_>,
-    manifest: &Manifest,
-    chosen: Option<&Profile>,
-    dir: &Path,
-) -> BTreeMap<BucketName, app::Bucket> {
-    let mut buckets = BTreeMap::new();
-    for written in &manifest.buckets {
-        let over = chosen.and_then(|p| {
-            p.buckets
-                .iter()
-                .find(|b| b.key.get_ref() == written.key.get_ref())
-        });
-        let backend = over
-            .and_then(|b| b.backend)
-            .or(written.backend)
-            .unwrap_or(BucketBackend::Embedded);
-        let seed = over.and_then(|b| b.seed.as_ref()).or(written.seed.as_ref());
-        let seed = seed.and_then(|seed| seed_file(reader, seed, dir));
-        if let Some(name) = written.name.clone() {
-            buckets.insert(
-                name.clone(),
-                app::Bucket {
-                    name,
-                    backend,
-                    seed,
-                },
-            );
-        }
-    }
-    buckets
-}
-
-/// A seed is read with the host's rights, so it lies in the app's own folder, links followed.
-fn seed_file(reader: &mut Reader<'_>, seed: &Spanned<String>, dir: &Path) -> Option<PathBuf> {
-    let file = existing(reader, seed, dir, "seed", Kind::File)?;
-    if !file.starts_with(dir) {
-        let message = format!(
-            "the seed {} is outside the app's folder",
-            quote(seed.get_ref())
-        );
-        let fix = "copy it into the folder of the manifest; an app does not read the host's files by naming them";
-        reader.report("outside-app", seed.span(), message, "", fix);
-    }
-    Some(file)
-}
-
 fn components(
     reader: &mut Reader<'_>,
     manifest: &Manifest,
@@ -180,7 +154,7 @@ fn components(
             .source
             .as_ref()
             .and_then(|source| self::source(reader, source, made.build.is_none(), dir));
-        let grants = component_grants(reader, manifest, &written.grants, dir);
+        let grants = grants::component_grants(reader, manifest, &written.grants, dir);
         if let (Some(name), Some(source)) = (written.name.clone(), source) {
             let component = app::Component {
                 name: name.clone(),
@@ -248,70 +222,6 @@ fn build(reader: &mut Reader<'_>, build: &written::Build, dir: &Path) -> Option<
         command: build.command.clone(),
         dir: build_dir,
     })
-}
-
-fn component_grants(
-    reader: &mut Reader<'_>,
-    manifest: &Manifest,
-    written: &written::Grants,
-    dir: &Path,
-) -> Grants {
-    for keyvalue in &written.keyvalue {
-        let bucket = keyvalue.bucket.get_ref();
-        if !manifest.buckets.iter().any(|b| b.key.get_ref() == bucket) {
-            let message = format!("nobody declares the bucket {}", quote(bucket));
-            undeclared_bucket(reader, manifest, &keyvalue.bucket, message);
-        }
-    }
-    grants(reader, written, dir)
-}
-
-/// Grants with their directories looked up, relative to `dir`. Whether their buckets are declared is the caller's question.
-pub(crate) fn grants(reader: &mut Reader<'_>, written: &written::Grants, dir: &Path) -> Grants {
-    let mut files = Vec::new();
-    for grant in &written.files {
-        if let Some(found) = existing(reader, &grant.dir, dir, "directory", Kind::Directory) {
-            files.push(app::FilesGrant {
-                dir: found,
-                dir_as_written: grant.dir.get_ref().clone(),
-                at: grant.at.get_ref().clone(),
-                access: grant.access,
-            });
-        }
-    }
-    Grants {
-        keyvalue: written
-            .keyvalue
-            .iter()
-            .filter_map(|k| k.grant.clone())
-            .collect(),
-        http: written.http.clone(),
-        files,
-        secrets: Vec::new(),
-        clock: written.clock,
-        randomness: written.randomness,
-    }
-}
-
-fn undeclared_bucket(
-    reader: &mut Reader<'_>,
-    manifest: &Manifest,
-    bucket: &Spanned<String>,
-    message: String,
-) {
-    let declared: Vec<&str> = manifest
-        .buckets
-        .iter()
-        .map(|b| b.key.get_ref().as_str())
-        .collect();
-    let fix = match nearest(bucket.get_ref(), &declared) {
-        Some(near) => format!("did you mean {}?", quote(near)),
-        None => format!(
-            "declare it: {}",
-            quote(&format!("[bucket.{}]", bucket.get_ref()))
-        ),
-    };
-    reader.report("no-such-bucket", bucket.span(), message, "", fix);
 }
 
 fn routes(reader: &mut Reader<'_>, manifest: &Manifest) -> Vec<app::Route> {

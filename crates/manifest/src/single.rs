@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    app::{App, Bucket, BucketBackend, Component, Grants, Limits, Route},
+    app::{App, Bucket, BucketBackend, Component, Grants, Limits, Route, Secret},
     document, lookup,
-    name::{AppName, BucketName, ComponentName, NameError, well_formed},
+    name::{AppName, BucketName, ComponentName, NameError, SecretName, well_formed},
     problem::{Problem, Problems, Related, Source, Span, quote},
     reader::Reader,
     resolve,
@@ -54,7 +54,8 @@ pub fn grants_from_lines(lines: &[String]) -> Result<(Grants, Vec<BucketName>), 
     Ok((grants, buckets))
 }
 
-/// An app of the one component in `file`, on every path. Its folder is the working directory; its buckets are embedded.
+/// An app of the one component in `file`, on every path. Its folder is the working directory; its buckets are embedded, and
+/// its secrets are those its grants name.
 ///
 /// # Errors
 /// When there is no such file.
@@ -76,10 +77,14 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
             Bucket {
                 name,
                 backend: BucketBackend::Embedded,
+                mock: false,
                 seed: None,
+                ttl: None,
             },
         )
     };
+    let secret = |name: SecretName| (name.clone(), Secret { name, value: None });
+    let secrets = named_secrets(&grants).map(secret).collect();
     let route = Route {
         host: None,
         path: "/*".into(),
@@ -103,8 +108,16 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         profile: None,
         components: BTreeMap::from([(name, component)]),
         buckets: buckets.into_iter().map(bucket).collect(),
+        secrets,
         routes: vec![route],
     })
+}
+
+/// A grant on the command line declares the secret it names.
+fn named_secrets(grants: &Grants) -> impl Iterator<Item = SecretName> {
+    let granted = grants.secrets.iter().map(|g| g.name.clone());
+    let headers = grants.http.iter().flat_map(|g| &g.headers);
+    granted.chain(headers.map(|h| h.secret.clone()))
 }
 
 fn names(stem: &str) -> Result<(AppName, ComponentName), NameError> {
@@ -143,8 +156,12 @@ fn opened_before(
         .files
         .iter()
         .map(|g| (format!("directory {}", quote(g.at.get_ref())), g.at.span()));
+    let secrets = written.secrets.iter().map(|g| {
+        let name = format!("secret {}", quote(g.name.get_ref()));
+        (name, g.name.span())
+    });
     let mut problems = Vec::new();
-    for (name, span) in buckets.chain(files) {
+    for (name, span) in buckets.chain(files).chain(secrets) {
         if let Some(first) = names
             .iter()
             .find(|o| o.name == name && o.file != source.file)

@@ -17,7 +17,7 @@ mod route;
 
 pub(crate) use component::{Build, Component, Overrides, known_components};
 pub(crate) use grants::{GRANTS, Grants};
-pub(crate) use resource::Bucket;
+pub(crate) use resource::{Bucket, Secret};
 pub(crate) use route::Route;
 
 /// A whole `coracle.toml`.
@@ -26,6 +26,7 @@ pub(crate) struct Manifest {
     pub(crate) app: Option<AppName>,
     pub(crate) components: Vec<Component>,
     pub(crate) buckets: Vec<Bucket>,
+    pub(crate) secrets: Vec<Secret>,
     pub(crate) routes: Vec<Route>,
     pub(crate) profiles: Vec<Profile>,
 }
@@ -36,6 +37,7 @@ pub(crate) struct Profile {
     pub(crate) name: Spanned<String>,
     pub(crate) components: Vec<(Spanned<String>, Overrides)>,
     pub(crate) buckets: Vec<Bucket>,
+    pub(crate) secrets: Vec<Secret>,
 }
 
 const MANIFEST: Shape = Shape {
@@ -43,6 +45,7 @@ const MANIFEST: Shape = Shape {
         ("app", "[app]"),
         ("component", "[component.NAME]"),
         ("bucket", "[bucket.NAME]"),
+        ("secret", "[secret.NAME]"),
         ("route", "[[route]]"),
         ("profile", "[profile.NAME.component.NAME]"),
     ],
@@ -51,10 +54,18 @@ const MANIFEST: Shape = Shape {
         ("trigger", "requests by HTTP are the only trigger for now"),
         ("cron", "requests by HTTP are the only trigger for now"),
         ("messaging", "requests by HTTP are the only trigger for now"),
-        ("topic", "buckets are the only named resource for now"),
-        ("container", "buckets are the only named resource for now"),
-        ("database", "buckets are the only named resource for now"),
-        ("secret", "buckets are the only named resource for now"),
+        (
+            "topic",
+            "buckets and secrets are the only named resources for now",
+        ),
+        (
+            "container",
+            "buckets and secrets are the only named resources for now",
+        ),
+        (
+            "database",
+            "buckets and secrets are the only named resources for now",
+        ),
         (
             "rate-limit",
             "limit `concurrency` in `[component.NAME.limits]`",
@@ -90,6 +101,7 @@ const PROFILE: Shape = Shape {
     known: &[
         ("component", "[profile.NAME.component.NAME]"),
         ("bucket", "[profile.NAME.bucket.NAME]"),
+        ("secret", "[profile.NAME.secret.NAME]"),
     ],
     later: &[],
 };
@@ -113,6 +125,7 @@ impl Manifest {
             app,
             components: Component::read_all(reader, &root),
             buckets: Bucket::read_all(reader, &root),
+            secrets: Secret::read_all(reader, &root),
             routes: Route::read_all(reader, &root),
             profiles: Profile::read_all(reader, &root),
         }
@@ -125,6 +138,7 @@ impl Profile {
         let read = |(name, table): (Spanned<String>, Table<'_>)| Self {
             components: Overrides::read_all(reader, &table),
             buckets: Bucket::read_all(reader, &table),
+            secrets: Secret::read_mocks(reader, &table),
             name,
         };
         profiles.into_iter().map(read).collect()

@@ -12,7 +12,7 @@ use coracle_manifest::{
     App,
     app::{Access, BucketBackend, HostPattern, HttpScheme, PathPattern},
     load,
-    name::{BucketName, ComponentName},
+    name::{BucketName, ComponentName, SecretName},
 };
 
 fn valid(profile: Option<&str>) -> App {
@@ -21,6 +21,10 @@ fn valid(profile: Option<&str>) -> App {
 
 fn component(name: &str) -> ComponentName {
     ComponentName::parse(name).unwrap()
+}
+
+fn secret(name: &str) -> SecretName {
+    SecretName::parse(name).unwrap()
 }
 
 #[test]
@@ -80,6 +84,47 @@ fn a_profile_merges_values_and_takes_the_build_with_the_source() {
     assert_eq!(auth.config["issuer"], "other");
     assert_eq!(auth.config["kept"], "yes");
     assert_eq!(auth.environment["LOG"], "info");
+}
+
+#[test]
+fn a_profile_mocks_a_secret_and_the_base_never_holds_a_value() {
+    let app = |profile| load(Path::new("tests/ui/secrets-valid.toml"), profile).unwrap();
+    let (base, test) = (app(None), app(Some("test")));
+    let (stripe, tax) = (secret("stripe-key"), secret("tax-key"));
+    assert!(base.secrets.values().all(|secret| secret.value.is_none()));
+    assert_eq!(
+        test.secrets[&stripe].value.as_ref().map(|v| v.reveal()),
+        Some("mock")
+    );
+    assert_eq!(test.secrets[&tax].value, None);
+    assert!(!format!("{test:?}").contains("\"mock\""));
+    let grants = &base.components[&component("orders")].grants;
+    let reveal: Vec<_> = grants.secrets.iter().map(|g| (&g.name, g.reveal)).collect();
+    assert_eq!(reveal, [(&stripe, false), (&tax, true)]);
+    let headers = &grants.http[0].headers;
+    assert_eq!(
+        (headers[0].name.as_str(), &headers[0].secret),
+        ("authorization", &tax)
+    );
+    assert_eq!(headers[0].filled("a{}b"), "Bearer a{}b");
+    assert_eq!(headers[1].filled("x"), "x");
+}
+
+#[test]
+fn a_bucket_forgets_after_what_the_profile_or_the_base_says() {
+    let bucket = |profile, name: &str| {
+        let app = load(Path::new("tests/ui/secrets-valid.toml"), profile).unwrap();
+        app.buckets[&BucketName::parse(name).unwrap()].clone()
+    };
+    assert_eq!(bucket(None, "carts").ttl, Some(Duration::from_secs(600)));
+    assert_eq!(bucket(None, "keys").ttl, None);
+    assert!(!bucket(None, "carts").mock);
+    let carts = bucket(Some("test"), "carts");
+    assert_eq!(
+        (carts.ttl, carts.mock),
+        (Some(Duration::from_secs(1)), true)
+    );
+    assert!(!bucket(Some("test"), "keys").mock);
 }
 
 #[test]

@@ -60,10 +60,6 @@ const COMPONENT: Shape = Shape {
         ),
         ("reuse", "every request has a fresh instance for now"),
         (
-            "secrets",
-            "put the value into `config` for now, and keep the manifest private",
-        ),
-        (
             "rate-limit",
             "limit `concurrency` in `[component.NAME.limits]`",
         ),
@@ -125,7 +121,7 @@ impl Component {
                 name: parsed_name(reader, &key, ComponentName::parse),
                 made: Overrides::read(reader, &table),
                 grants: Grants::of_component(reader, &table),
-                limits: limits(reader, &table),
+                limits: limits(reader, &table, "limits"),
                 key,
             }
         };
@@ -269,7 +265,7 @@ fn refuse_beyond_profiles(reader: &mut Reader<'_>, table: &Table<'_>) {
             continue;
         };
         let message = format!("a profile cannot change {}", quote(key));
-        let fix = "a profile overrides source, build, config, environment and buckets, never what a component may do: \
+        let fix = "a profile overrides source, build, config, environment, buckets and secrets, never what a component may do: \
                    what was checked in one profile holds in all. Set it in `[component.NAME]`";
         reader.report(
             "profile-override",

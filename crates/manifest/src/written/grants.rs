@@ -1,15 +1,19 @@
-//! A table of grants as written. In: `[component.NAME.grants]` or lines of a command. Out: grants with their places; buckets and
-//! directories are not looked up yet.
+//! A table of grants as written. In: `[component.NAME.grants]` or lines of a command. Out: grants with their places; buckets,
+//! secrets and directories are not looked up yet.
 
-use toml::{Spanned, de::DeValue};
+use toml::Spanned;
 
 use super::{component::path, parsed_name, said_before};
 use crate::{
-    app::{Access, HostPattern, HttpGrant, HttpScheme, KeyvalueGrant, PathPattern},
-    name::BucketName,
+    app::{Access, HttpGrant, KeyvalueGrant, SecretGrant},
+    name::{BucketName, SecretName},
     problem::quote,
     reader::{Reader, Shape, Table},
 };
+
+mod http;
+
+pub(super) use http::methods;
 
 /// Grants as written.
 #[derive(Debug, Default)]
@@ -17,6 +21,9 @@ pub(crate) struct Grants {
     pub(crate) keyvalue: Vec<KeyvalueWritten>,
     pub(crate) http: Vec<HttpGrant>,
     pub(crate) files: Vec<FilesGrant>,
+    pub(crate) secrets: Vec<SecretWritten>,
+    /// Those in headers of outbound requests.
+    pub(crate) header_secrets: Vec<Spanned<String>>,
     pub(crate) clock: bool,
     pub(crate) randomness: bool,
 }
@@ -37,6 +44,13 @@ pub(crate) struct FilesGrant {
     pub(crate) access: Access,
 }
 
+/// A grant of a secret, and where its name stands.
+#[derive(Debug)]
+pub(crate) struct SecretWritten {
+    pub(crate) name: Spanned<String>,
+    pub(crate) grant: Option<SecretGrant>,
+}
+
 /// The keys of a table of grants.
 pub(crate) const GRANTS: Shape = Shape {
     known: &[
@@ -52,29 +66,26 @@ pub(crate) const GRANTS: Shape = Shape {
             "files",
             "files = [{ dir = \"etc\", at = \"/etc\", access = \"read\" }]",
         ),
+        ("secrets", "secrets = [{ name = \"stripe-key\" }]"),
         ("clock", "clock = true"),
         ("randomness", "randomness = true"),
     ],
     later: &[
         (
-            "secrets",
-            "put the value into `config` for now, and keep the manifest private",
-        ),
-        (
             "messaging",
-            "keyvalue, http, files, clock and randomness can be granted for now",
+            "keyvalue, http, files, secrets, clock and randomness can be granted for now",
         ),
         (
             "blobstore",
-            "keyvalue, http, files, clock and randomness can be granted for now",
+            "keyvalue, http, files, secrets, clock and randomness can be granted for now",
         ),
         (
             "sql",
-            "keyvalue, http, files, clock and randomness can be granted for now",
+            "keyvalue, http, files, secrets, clock and randomness can be granted for now",
         ),
         (
             "sockets",
-            "keyvalue, http, files, clock and randomness can be granted for now",
+            "keyvalue, http, files, secrets, clock and randomness can be granted for now",
         ),
     ],
 };
@@ -89,25 +100,19 @@ const KEYVALUE: Shape = Shape {
     later: &[],
 };
 
-const HTTP: Shape = Shape {
-    known: &[
-        ("host", "host = \"tax.example.com\""),
-        ("port", "port = 8443"),
-        ("scheme", "scheme = \"https\""),
-        ("methods", "methods = [\"GET\"]"),
-        ("path", "path = \"/rates/*\""),
-    ],
-    later: &[(
-        "headers",
-        "let the component set the header from its `config` for now",
-    )],
-};
-
 const FILES: Shape = Shape {
     known: &[
         ("dir", "dir = \"etc\""),
         ("at", "at = \"/etc\""),
         ("access", "access = \"read\""),
+    ],
+    later: &[],
+};
+
+const SECRET: Shape = Shape {
+    known: &[
+        ("name", "name = \"stripe-key\""),
+        ("reveal", "reveal = true"),
     ],
     later: &[],
 };
@@ -129,52 +134,52 @@ impl Grants {
         };
         for table in reader.tables(table, "keyvalue", &KEYVALUE) {
             if let Some(grant) = keyvalue(reader, &table) {
-                let earlier = grants
-                    .keyvalue
-                    .iter()
-                    .map(|g| (g.alias.get_ref().as_str(), g.alias.span()));
-                if let Some(first) = said_before(earlier, grant.alias.get_ref()) {
-                    let message = format!(
-                        "two grants open under the name {}",
-                        quote(grant.alias.get_ref())
-                    );
-                    reader.report(
-                        "same-name",
-                        grant.alias.span(),
-                        message,
-                        "again here",
-                        "give each its own name: `as = \"...\"`",
-                    );
-                    reader.relate(first, "first here");
-                }
+                let message = |name: &str| format!("two grants open under the name {name}");
+                let fix = "give each its own name: `as = \"...\"`";
+                let earlier = grants.keyvalue.iter().map(|g| &g.alias);
+                differs(reader, earlier, &grant.alias, message, fix);
                 grants.keyvalue.push(grant);
             }
         }
-        for table in reader.tables(table, "http", &HTTP) {
-            grants.http.extend(http(reader, &table));
+        for table in reader.tables(table, "http", &http::HTTP) {
+            let written = http::http(reader, &table);
+            grants.http.extend(written.grant);
+            grants.header_secrets.extend(written.secrets);
         }
         for table in reader.tables(table, "files", &FILES) {
             if let Some(grant) = files(reader, &table) {
-                let earlier = grants
-                    .files
-                    .iter()
-                    .map(|g| (g.at.get_ref().as_str(), g.at.span()));
-                if let Some(first) = said_before(earlier, grant.at.get_ref()) {
-                    let message =
-                        format!("two directories are found at {}", quote(grant.at.get_ref()));
-                    reader.report(
-                        "same-name",
-                        grant.at.span(),
-                        message,
-                        "again here",
-                        "give each its own place: `at = \"/...\"`",
-                    );
-                    reader.relate(first, "first here");
-                }
+                let message = |place: &str| format!("two directories are found at {place}");
+                let fix = "give each its own place: `at = \"/...\"`";
+                let earlier = grants.files.iter().map(|g| &g.at);
+                differs(reader, earlier, &grant.at, message, fix);
                 grants.files.push(grant);
             }
         }
+        for table in reader.tables(table, "secrets", &SECRET) {
+            if let Some(grant) = secret(reader, &table) {
+                let message = |name: &str| format!("the secret {name} is granted twice");
+                let earlier = grants.secrets.iter().map(|g| &g.name);
+                differs(reader, earlier, &grant.name, message, "keep one of them");
+                grants.secrets.push(grant);
+            }
+        }
         grants
+    }
+}
+
+/// Notes a text that an earlier grant holds as well.
+fn differs<'a>(
+    reader: &mut Reader<'_>,
+    earlier: impl Iterator<Item = &'a Spanned<String>>,
+    text: &Spanned<String>,
+    message: impl Fn(&str) -> String,
+    fix: &str,
+) {
+    let earlier = earlier.map(|e| (e.get_ref().as_str(), e.span()));
+    if let Some(first) = said_before(earlier, text.get_ref()) {
+        let message = message(&quote(text.get_ref()));
+        reader.report("same-name", text.span(), message, "again here", fix);
+        reader.relate(first, "first here");
     }
 }
 
@@ -202,41 +207,6 @@ fn keyvalue(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<KeyvalueWritte
         bucket,
         alias,
         grant,
-    })
-}
-
-fn http(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<HttpGrant> {
-    let host =
-        reader
-            .required(table, "host")
-            .and_then(|text| match HostPattern::parse(text.get_ref()) {
-                Ok(host) => Some(host),
-                Err(error) => {
-                    let message = format!("{} is not a host: {error}", quote(text.get_ref()));
-                    reader.report("host-pattern", text.span(), message, "", error.fix());
-                    None
-                }
-            });
-    let path = match reader.string(table, "path") {
-        None => Some(PathPattern::Prefix("/".into())),
-        Some(text) => match PathPattern::parse(text.get_ref()) {
-            Ok(path) => Some(path),
-            Err(error) => {
-                let message = format!("{} is not a path pattern: {error}", quote(text.get_ref()));
-                reader.report("path-pattern", text.span(), message, "", error.fix());
-                None
-            }
-        },
-    };
-    let scheme = scheme(reader, table);
-    let port = port(reader, table);
-    let methods = methods(reader, table);
-    Some(HttpGrant {
-        host: host?,
-        port,
-        scheme,
-        methods,
-        path: path?,
     })
 }
 
@@ -274,6 +244,16 @@ fn files(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<FilesGrant> {
     })
 }
 
+fn secret(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<SecretWritten> {
+    let reveal = reader.flag(table, "reveal");
+    let name = reader.required(table, "name")?;
+    let grant = parsed_name(reader, &name, SecretName::parse);
+    Some(SecretWritten {
+        grant: grant.map(|name| SecretGrant { name, reveal }),
+        name,
+    })
+}
+
 fn access(reader: &mut Reader<'_>, table: &Table<'_>) -> Access {
     let Some(text) = reader.string(table, "access") else {
         return Access::Read;
@@ -293,91 +273,4 @@ fn access(reader: &mut Reader<'_>, table: &Table<'_>) -> Access {
         }
     }
     Access::Read
-}
-
-fn scheme(reader: &mut Reader<'_>, table: &Table<'_>) -> HttpScheme {
-    let Some(text) = reader.string(table, "scheme") else {
-        return HttpScheme::Https;
-    };
-    match text.get_ref().as_str() {
-        "https" => {}
-        "http" => return HttpScheme::Http,
-        other => {
-            let message = format!("{} is not a scheme", quote(other));
-            reader.report(
-                "scheme",
-                text.span(),
-                message,
-                "",
-                "write `https` or `http`",
-            );
-        }
-    }
-    HttpScheme::Https
-}
-
-fn port(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<u16> {
-    let number = reader.integer(table, "port")?;
-    let port = u16::try_from(*number.get_ref())
-        .ok()
-        .filter(|port| *port != 0);
-    if port.is_none() {
-        reader.report(
-            "out-of-range",
-            number.span(),
-            "`port` is out of range".into(),
-            "",
-            "choose from 1 to 65535",
-        );
-    }
-    port
-}
-
-/// Methods of a grant or a route: upper case, each once; absent is every method.
-pub(super) fn methods(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
-    let Some(list) = reader.strings(table, "methods") else {
-        return Vec::new();
-    };
-    let empty = matches!(table.keys.get("methods").map(|v| v.get_ref()), Some(DeValue::Array(a)) if a.is_empty());
-    if empty {
-        let fix = "leave `methods` out for every method";
-        reader.report(
-            "method",
-            list.span(),
-            "`methods` is empty: nothing would match".into(),
-            "",
-            fix,
-        );
-    }
-    let mut methods: Vec<String> = Vec::new();
-    for method in list.into_inner() {
-        let text = method.get_ref();
-        let upper = text.to_ascii_uppercase();
-        let fix = if upper.bytes().all(|b| b.is_ascii_uppercase()) && !upper.is_empty() {
-            format!("write {}", quote(&upper))
-        } else {
-            "write a method of HTTP, as in `GET`".to_owned()
-        };
-        // RFC 9110 9.1: methods are case-sensitive; all registered ones are upper-case letters and hyphens.
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
-            reader.report(
-                "method",
-                method.span(),
-                format!("{} is not a method", quote(text)),
-                "",
-                fix,
-            );
-        } else if methods.contains(text) {
-            reader.report(
-                "method",
-                method.span(),
-                format!("{} is named twice", quote(text)),
-                "",
-                "leave one out",
-            );
-        } else {
-            methods.push(text.clone());
-        }
-    }
-    methods
 }

@@ -1,4 +1,4 @@
-//! `[component.NAME.limits]`. In: a table. Out: limits in bytes and durations, each in a range that can be meant.
+//! `[component.NAME.limits]`, and the operator's. In: a table. Out: limits in bytes and durations, each in a range that can be meant.
 
 use std::time::Duration;
 
@@ -24,26 +24,15 @@ const LIMITS: Shape = Shape {
     ],
 };
 
-pub(super) fn limits(reader: &mut Reader<'_>, table: &Table<'_>) -> Limits {
-    let Some(table) = reader.table(table, "limits", &LIMITS) else {
+/// Reads the table `key`, of the shape of limits; absent is no word on any.
+pub(crate) fn limits(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) -> Limits {
+    let Some(table) = reader.table(table, key, &LIMITS) else {
         return Limits::default();
     };
     Limits {
         memory_bytes: memory(reader, &table),
-        cpu: duration(
-            reader,
-            &table,
-            "cpu",
-            Duration::from_secs(3600),
-            "1ms to 1h",
-        ),
-        timeout: duration(
-            reader,
-            &table,
-            "timeout",
-            Duration::from_secs(24 * 3600),
-            "1ms to 24h",
-        ),
+        cpu: duration(reader, &table, "cpu", (1, 3_600_000), "1ms to 1h"),
+        timeout: duration(reader, &table, "timeout", (1, 24 * 3_600_000), "1ms to 24h"),
         concurrency: concurrency(reader, &table),
     }
 }
@@ -63,11 +52,12 @@ fn memory(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<u64> {
     Some(bytes)
 }
 
-fn duration(
+/// A duration of at least and at most so many milliseconds; `range` says so to a person.
+pub(crate) fn duration(
     reader: &mut Reader<'_>,
     table: &Table<'_>,
     key: &str,
-    most: Duration,
+    (least_ms, most_ms): (u64, u64),
     range: &str,
 ) -> Option<Duration> {
     let text = reader.string(table, key)?;
@@ -82,7 +72,7 @@ fn duration(
         );
         return None;
     };
-    if duration.is_zero() || duration > most {
+    if duration < Duration::from_millis(least_ms) || duration > Duration::from_millis(most_ms) {
         out_of_range(reader, &text, range);
     }
     Some(duration)
