@@ -57,3 +57,48 @@ pub trait Backend<C: Contract>: Send + Sync {
 
 /// A backend behind any number of layers.
 pub type Shared<C> = Arc<dyn Backend<C>>;
+
+/// What a backend says of itself, so that a skipped test is visible and a table can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Support {
+    /// The vendor's folder.
+    pub backend: &'static str,
+    /// What it cannot do, in the words of the contract's operations and of its conformance suite.
+    pub unsupported: &'static [&'static str],
+}
+
+impl Support {
+    /// A backend that can do everything.
+    pub const fn full(backend: &'static str) -> Self {
+        Self {
+            backend,
+            unsupported: &[],
+        }
+    }
+
+    /// Whether the backend can do this.
+    pub fn has(&self, what: &str) -> bool {
+        !self.unsupported.contains(&what)
+    }
+
+    /// Its row of a table with one column for each of `what`.
+    pub fn row(&self, what: &[&str]) -> String {
+        let can = |what: &&str| if self.has(what) { "yes" } else { "no" };
+        let cells: Vec<&str> = what.iter().map(can).collect();
+        format!("| {} | {} |", self.backend, cells.join(" | "))
+    }
+
+    /// Whether a case of a suite that needs all of this can run; says on standard error what is missing.
+    pub fn runs(&self, case: &str, needs: &[&str]) -> bool {
+        let missing: Vec<&str> = needs
+            .iter()
+            .copied()
+            .filter(|need| !self.has(need))
+            .collect();
+        if !missing.is_empty() {
+            let (backend, missing) = (self.backend, missing.join(", "));
+            eprintln!("skipped for {backend}: {case} needs {missing}");
+        }
+        missing.is_empty()
+    }
+}

@@ -7,11 +7,16 @@ use std::{
 };
 
 use super::contract::{Call, Error, KeyValue, Reply};
-use crate::contract::{Answer, Backend};
+use crate::contract::{Answer, Backend, Support};
 
 /// A bucket in memory.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Memory {
+    /// Everything: the reference can do what the contract can say.
+    pub const SUPPORT: Support = Support::full("memory");
+}
 
 impl Backend<KeyValue> for Memory {
     fn call(&self, call: Call) -> Answer<'_, KeyValue> {
