@@ -1,0 +1,225 @@
+//! What a person types. In: the command line. Out: commands with every value parsed, or clap's message and status 2.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{
+    Args as Arguments, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind,
+};
+
+use crate::build::Building;
+
+#[cfg(test)]
+mod tests;
+
+/// Runs HTTP services as WebAssembly components.
+///
+/// A service starts in microseconds, shares one process with many others, and can do what its manifest grants and nothing else.
+#[derive(Debug, Parser)]
+#[command(
+    name = "coracle",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  coracle new hello && cd hello        Write a service in Rust
+  coracle run --watch                  Build and serve it; swap it when you save
+  coracle run shop blog                Several apps behind one listener
+  coracle run auth.wasm                One component, no manifest
+
+`coracle help run` tells more."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The first word.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Box<Run>),
+    New(New),
+    /// Compile the component on stdin: what `run` starts, so that a compiler bug ends another process
+    #[command(hide = true)]
+    CompileComponent {
+        /// `sequential` or `concurrent`
+        kind: String,
+    },
+}
+
+/// Serve apps, or one component.
+///
+/// Builds what is older than its inputs, compiles each component once, and serves every route of every app behind one listener.
+/// On stdout appears one line when requests are accepted: `ready: http://ADDRESS`. SIGINT and SIGTERM let running requests finish;
+/// a second signal ends at once.
+#[derive(Debug, Arguments)]
+#[command(after_help = "\
+Examples:
+  coracle run                          The app whose coracle.toml is here
+  coracle run examples/auth --profile test
+  coracle run shop blog --listen 0.0.0.0:80 --log json
+  coracle run auth.wasm --grant 'clock = true' --grant 'keyvalue = [{ bucket = \"keys\" }]'")]
+pub(crate) struct Run {
+    /// Folders that hold a coracle.toml, or one FILE.wasm [default: .]
+    #[arg(value_name = "APP_DIR|FILE.wasm")]
+    targets: Vec<PathBuf>,
+
+    /// Where to accept requests; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+
+    /// Lay this profile of the manifests over them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Grant this to FILE.wasm: a line of a manifest's grants table; may be repeated
+    #[arg(long, value_name = "TOML")]
+    grant: Vec<String>,
+
+    /// Rebuild and swap when a file changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Take components as they are, however old
+    #[arg(long)]
+    no_build: bool,
+
+    /// Where buckets and compiled components are kept; one process at a time
+    #[arg(long, value_name = "DIR", default_value = ".coracle")]
+    pub(crate) state_dir: PathBuf,
+
+    /// The operator's file: which backends there are and what may be granted [default: ./host.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host_file: Option<PathBuf>,
+
+    /// How log lines are written on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Human)]
+    pub(crate) log: LogFormat,
+
+    /// Whether each request leaves a log line
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t = AccessLog::On)]
+    pub(crate) access_log: AccessLog,
+
+    /// Also serve /livez, /readyz and /metrics, here
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+    pub(crate) admin: Option<SocketAddr>,
+
+    /// How long running requests may take to finish after a signal, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) grace: Duration,
+}
+
+/// Write a new service in Rust.
+#[derive(Debug, Arguments)]
+pub(crate) struct New {
+    /// Lower-case letters, digits and hyphens
+    pub(crate) name: String,
+
+    /// The folder to write; new or empty [default: ./NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `--log`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For a person
+    Human,
+    /// For a program: one JSON object per line
+    Json,
+}
+
+/// `--access-log`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccessLog {
+    /// One line per request
+    On,
+    /// None
+    Off,
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Folders of apps, at least one.
+    Apps(Vec<PathBuf>),
+    /// One component without a manifest, and lines of its grants table.
+    Component { file: PathBuf, grants: Vec<String> },
+}
+
+impl Run {
+    /// Apps or a component, told apart by `.wasm`.
+    ///
+    /// # Errors
+    /// When the line mixes the two; `exit()` on it ends like any other wrong line.
+    pub(crate) fn served(&self) -> Result<Served, clap::Error> {
+        let (files, dirs): (Vec<_>, Vec<_>) = self
+            .targets
+            .iter()
+            .cloned()
+            .partition(|target| is_component(target));
+        match (files.as_slice(), dirs.as_slice()) {
+            ([], _) if !self.grant.is_empty() => Err(conflict(
+                "--grant is for `coracle run FILE.wasm`; the grants of an app are in its coracle.toml",
+            )),
+            ([], []) => Ok(Served::Apps(vec![PathBuf::from(".")])),
+            ([], _) => Ok(Served::Apps(dirs)),
+            ([_], []) if self.profile.is_some() => Err(conflict(
+                "--profile is for apps: a component without a manifest has no profiles",
+            )),
+            ([file], []) => Ok(Served::Component {
+                file: file.clone(),
+                grants: self.grant.clone(),
+            }),
+            ([_, _, ..], []) => Err(conflict(
+                "only one component can be run without a manifest; to run several, write a coracle.toml with a route to each",
+            )),
+            ([file, ..], [dir, ..]) => Err(conflict(format!(
+                "{} is a component and {} an app; run one or the other, or name the component in a coracle.toml",
+                file.display(),
+                dir.display()
+            ))),
+        }
+    }
+
+    /// What `--no-build` says.
+    pub(crate) fn building(&self) -> Building {
+        if self.no_build {
+            Building::Never
+        } else {
+            Building::Stale
+        }
+    }
+}
+
+fn is_component(target: &Path) -> bool {
+    target
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("wasm"))
+        && !target.is_dir()
+}
+
+fn conflict(message: impl std::fmt::Display) -> clap::Error {
+    let mut command = Args::command();
+    command.build();
+    match command.find_subcommand_mut("run") {
+        Some(run) => run.error(ErrorKind::ArgumentConflict, message),
+        None => command.error(ErrorKind::ArgumentConflict, message),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "an IP address and a port are needed, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .map_err(|_| "a whole number of seconds is needed, such as 30")?;
+    Ok(Duration::from_secs(seconds))
+}
