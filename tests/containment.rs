@@ -26,7 +26,6 @@ both_generations_over_both_protocols! {
     memory_beyond_the_limit_is_refused_to_the_guest,
     a_guest_that_fails_for_want_of_memory_is_a_500_that_says_so,
     recursion_without_end_is_a_500,
-    no_response_is_a_500,
     an_error_instead_of_a_response_is_a_500,
     a_guest_that_waits_for_ever_is_ended_at_its_timeout,
     a_trap_in_the_middle_of_a_body_never_looks_complete,
@@ -34,7 +33,7 @@ both_generations_over_both_protocols! {
     a_body_longer_than_declared_never_looks_complete,
     a_body_that_is_not_finished_never_looks_complete,
     handles_without_measure_are_a_500,
-    fields_without_measure_are_refused_to_the_guest,
+    fields_without_measure_are_refused_or_end_the_guest,
     an_exit_without_an_answer_is_a_500,
     a_status_that_no_answer_may_have_is_a_502,
 }
@@ -198,10 +197,30 @@ fn recursion_without_end_is_a_500(case: Case) {
     trial.still_answers();
 }
 
-fn no_response_is_a_500(case: Case) {
-    let trial = Trial::of(case);
-    trial.get("/never").assert_problem(500, "no-response");
-    trial.still_answers();
+#[test]
+fn no_response_is_a_500() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let trial = Trial::of(Case {
+            generation: Generation::P2,
+            protocol,
+        });
+        trial.get("/never").assert_problem(500, "no-response");
+        trial.still_answers();
+    }
+}
+
+/// A task that nobody will ever wake cannot be told from one that somebody will.
+#[test]
+fn a_guest_that_waits_for_what_nobody_writes_is_ended_at_its_timeout() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let case = Case {
+            generation: Generation::P3,
+            protocol,
+        };
+        let trial = Trial::with(case, "limits = { timeout = \"300ms\" }");
+        trial.get("/never").assert_problem(504, "timeout");
+        trial.still_answers();
+    }
 }
 
 fn an_error_instead_of_a_response_is_a_500(case: Case) {
@@ -273,16 +292,17 @@ fn handles_without_measure_are_a_500(case: Case) {
     trial.still_answers();
 }
 
-fn fields_without_measure_are_refused_to_the_guest(case: Case) {
+fn fields_without_measure_are_refused_or_end_the_guest(case: Case) {
     let trial = Trial::with(case, "limits = { cpu = \"10s\" }");
     for attack in ["n=32769", "bytes=10000000", "list=32769"] {
         let answer = trial.get(&format!("/fields?{attack}"));
-        assert_eq!(answer.status, 200, "{attack}: {}", answer.body_text());
-        assert!(
-            answer.json()["refused"].is_string(),
-            "{attack}: {}",
-            answer.body_text()
-        );
+        if answer.status == 200 {
+            let said = answer.body_text();
+            assert!(answer.json()["refused"].is_string(), "{attack}: {said}");
+        } else {
+            let ended = (answer.status, answer.reason());
+            assert_eq!(ended, (500, "host-limit".to_owned()), "{attack}");
+        }
     }
     trial.still_answers();
 }

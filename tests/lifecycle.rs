@@ -45,7 +45,8 @@ fn says_on_standard_error_what_runs_and_what_it_may() {
                   files = [{ dir = \"etc\", at = \"/etc\" }]\nkeyvalue = [{ bucket = \"keys\", access = \"read\" }]\n[bucket.keys]\nbackend = \"memory\"\n";
     let app = one("behave", grants);
     app.write("etc/a", "");
-    let service = Coracle::new().app(&app).start();
+    let mut service = Coracle::new().app(&app).start();
+    service.stop();
     let said = service.stderr();
     for part in [
         "trial",
@@ -312,19 +313,26 @@ fn start_on(state: &StateDir) -> Service {
         .start()
 }
 
-fn says_again(service: &Service) -> usize {
+/// Starts on what is in the cache, answers, ends; how often it said that it had to compile again.
+fn told_of_the_cache(state: &StateDir) -> usize {
+    let mut service = start_on(state);
+    assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");
+    assert_eq!(service.stop(), Exit::Code(0));
     let lines = service.stderr_lines();
     lines
         .iter()
-        .filter(|line| line.contains("compiled again"))
+        .filter(|line| line.contains("damaged or from another version"))
         .count()
 }
+
+/// What happens to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
 
 #[test]
 fn a_damaged_cache_file_is_rebuilt_and_said_once() {
     let state = StateDir::with_own_cache();
-    assert_eq!(says_again(&start_on(&state)), 0);
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    assert_eq!(told_of_the_cache(&state), 0);
+    let damages: [(&str, Damage); 4] = [
         ("a byte in the middle", |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -340,18 +348,15 @@ fn a_damaged_cache_file_is_rebuilt_and_said_once() {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, bytes).unwrap();
 
-        let service = start_on(&state);
-        assert_eq!(says_again(&service), 1, "{damage}:\n{}", service.stderr());
-        assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");
-        drop(service);
-        assert_eq!(says_again(&start_on(&state)), 0, "{damage} is repaired");
+        assert_eq!(told_of_the_cache(&state), 1, "{damage}");
+        assert_eq!(told_of_the_cache(&state), 0, "{damage} is repaired");
     }
 }
 
 #[test]
 fn an_artifact_under_another_component_s_name_is_never_loaded() {
     let state = StateDir::with_own_cache();
-    drop(start_on(&state));
+    told_of_the_cache(&state);
     let behave = artifacts(&state).pop().expect("an artifact");
     drop(
         Coracle::new()
@@ -376,15 +381,13 @@ fn an_artifact_under_another_component_s_name_is_never_loaded() {
     )
     .unwrap();
 
-    let service = start_on(&state);
-    assert_eq!(says_again(&service), 1, "{}", service.stderr());
-    assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");
+    assert_eq!(told_of_the_cache(&state), 1);
 }
 
 #[test]
 fn a_cache_of_another_version_is_rebuilt_and_said_once() {
     let state = StateDir::with_own_cache();
-    drop(start_on(&state));
+    told_of_the_cache(&state);
     let file = artifacts(&state).pop().expect("an artifact");
     let version = file.parent().unwrap();
     let name = version.file_name().unwrap().to_str().unwrap();
@@ -395,11 +398,8 @@ fn a_cache_of_another_version_is_rebuilt_and_said_once() {
     )
     .unwrap();
 
-    let service = start_on(&state);
-    assert_eq!(says_again(&service), 1, "{}", service.stderr());
-    assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");
-    drop(service);
-    assert_eq!(says_again(&start_on(&state)), 0);
+    assert_eq!(told_of_the_cache(&state), 1);
+    assert_eq!(told_of_the_cache(&state), 0);
 }
 
 /// An app whose component is a file of its own, to be replaced.

@@ -122,7 +122,7 @@ impl Service {
     pub fn admin_url(&self) -> String {
         let line = self.wait_for_line(|line| line.starts_with("admin http://"));
         let url = line.split_whitespace().nth(1).expect("a URL");
-        url.trim_end_matches('/').to_owned()
+        crate::http::split(url).0.to_owned()
     }
 
     /// Everything it said on standard output.
