@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec </dev/null
-export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/sbin:/sbin"
+export PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:/usr/sbin:/sbin"
 
 slow=yes
 case "${1-}" in
@@ -26,6 +26,7 @@ install_packages() {
     has node || missing+=(nodejs)              # the service that examples/auth replaces
     has mkfs.ext4 || missing+=(e2fsprogs)      # power cuts, on an image of a filesystem
     has mount || missing+=(mount)
+    has redis-server || missing+=(redis-server)
     if [ $slow = yes ]; then
         has npm || missing+=(npm)              # guests/js
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)  # guests/python
@@ -55,7 +56,7 @@ tell_skipped() {
 
 step "what the tests need"
 install_packages
-if has rustup; then
+if [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" ]; then
     rustup target add wasm32-wasip2
 fi
 if ! cargo nextest --version >/dev/null 2>&1; then
