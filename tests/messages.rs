@@ -38,6 +38,9 @@ impl Names {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         self.0.push((canonical.display().to_string(), name));
         self.0.push((path.display().to_string(), name));
+        // A folder inside another is named before it.
+        self.0
+            .sort_by_key(|(real, _)| std::cmp::Reverse(real.len()));
     }
 
     fn instead(&self, text: &str) -> String {

@@ -76,7 +76,7 @@ pub fn try_request(
     let (base, target) = split(url);
     let mut headers = headers.to_vec();
     headers.push(("connection", "close"));
-    Connection::open(base).request(method, target, &headers, body)
+    Connection::try_open(base)?.request(method, target, &headers, body)
 }
 
 /// `http://host:1/a?b` is `http://host:1` and `/a?b`.
