@@ -1,7 +1,11 @@
 //! What cuts across capabilities: layers that are backends around a backend, for any contract.
 
+pub mod breaker;
 pub mod deadline;
+pub mod fault;
 pub mod meter;
 
+pub use breaker::{Breaker, Tolerance};
 pub use deadline::Deadline;
+pub use fault::Fault;
 pub use meter::{Counters, Meter};
