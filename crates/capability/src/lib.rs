@@ -12,6 +12,7 @@ pub mod keyvalue;
 pub mod layer;
 pub mod link;
 pub mod logging;
+pub mod secrets;
 
 pub use guest::{Guest, Template};
 pub use link::{Authority, LinkError, NotGranted, link};
