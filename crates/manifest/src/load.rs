@@ -1,6 +1,6 @@
 //! From a folder or a file to an `App`: the front door of this room.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{
     app::App,
@@ -25,11 +25,7 @@ pub fn load(app: &Path, profile: Option<&str>) -> Result<App, Problems> {
         app.to_path_buf()
     };
     let source = source::read(&file, || missing(app, &file))?;
-    let folder = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let folder = lookup::canonical(&folder)?;
+    let folder = lookup::canonical(lookup::folder_of(&file))?;
 
     let (root, syntax) = document::parse(&source);
     let mut reader = Reader::new(&source);

@@ -51,6 +51,26 @@ pub(crate) fn existing(
     None
 }
 
+/// As `existing`, but the path as written: what stands behind a link may be exchanged while it is in use, as mounted secrets are.
+pub(crate) fn present(
+    reader: &mut Reader<'_>,
+    written: &Spanned<String>,
+    dir: &Path,
+    what: &str,
+    kind: Kind,
+) -> Option<PathBuf> {
+    existing(reader, written, dir, what, kind)?;
+    std::path::absolute(dir.join(written.get_ref())).ok()
+}
+
+/// The folder a file is in, as a path that can be opened.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// The folder of the manifest, links followed, so that paths inside it can be told from paths outside.
 pub(crate) fn canonical(dir: &Path) -> Result<PathBuf, Problems> {
     std::fs::canonicalize(dir).map_err(|error| {

@@ -118,6 +118,10 @@ name! {
     /// Names a secret of an app.
     SecretName
 }
+name! {
+    /// Names a backend in the operator's file.
+    BackendName
+}
 
 #[cfg(test)]
 mod tests {

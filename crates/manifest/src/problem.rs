@@ -82,16 +82,22 @@ pub(crate) struct Source {
     pub(crate) text: Arc<str>,
 }
 
+impl Source {
+    /// The same text without what may be a secret; places in it stay.
+    pub(crate) fn concealed(&self) -> Self {
+        Self {
+            file: self.file.clone(),
+            text: concealed(&self.text).into(),
+        }
+    }
+}
+
 impl Problems {
     /// The sources are shown with secrets concealed; places in them stay.
     pub(crate) fn new(problems: Vec<Problem>, sources: Vec<Source>) -> Self {
-        let shown = |source: Source| Source {
-            text: concealed(&source.text).into(),
-            ..source
-        };
         Self {
             problems,
-            sources: sources.into_iter().map(shown).collect(),
+            sources: sources.iter().map(Source::concealed).collect(),
         }
     }
 

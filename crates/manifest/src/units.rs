@@ -34,6 +34,29 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
+/// A size as a person would write it: `64MiB`.
+pub(crate) fn size_text(bytes: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let exact = units.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
+    match exact {
+        Some((name, unit)) if bytes > 0 => format!("{}{name}", bytes / unit),
+        _ => format!("{bytes}B"),
+    }
+}
+
+/// A duration as a person would write it: `50ms`.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let exact = units
+        .iter()
+        .find(|(_, unit)| milliseconds.is_multiple_of(*unit));
+    match exact {
+        Some((name, unit)) if milliseconds > 0 => format!("{}{name}", milliseconds / unit),
+        _ => format!("{milliseconds}ms"),
+    }
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
@@ -62,6 +85,16 @@ mod tests {
             "１MiB",
         ] {
             assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_written() {
+        for text in ["64MiB", "1GiB", "1536MiB", "3KiB", "7B", "0B"] {
+            assert_eq!(size_text(size(text).unwrap()), text);
+        }
+        for text in ["50ms", "1500ms", "90s", "5m", "24h", "0ms"] {
+            assert_eq!(duration_text(duration(text).unwrap()), text);
         }
     }
 

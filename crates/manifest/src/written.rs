@@ -17,6 +17,7 @@ mod route;
 
 pub(crate) use component::{Build, Component, Overrides, known_components};
 pub(crate) use grants::{GRANTS, Grants};
+pub(crate) use limits::{duration, limits};
 pub(crate) use resource::{Bucket, Secret};
 pub(crate) use route::Route;
 
