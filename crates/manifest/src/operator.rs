@@ -1,5 +1,8 @@
 //! The operator's word. In: `host.toml`. Out: `Operator`, which says what of an app's grants holds on this host.
 //!
+//! It says what stands behind each named resource (`[backend]`, `[bucket]`, `[secret]`), whom outbound TLS trusts (`[outbound]`),
+//! what a component may use (`[limits]`) and what may be granted at all (`[allow]`); each for every app, or for one.
+//!
 //! A grant is effective only where the manifest asks and the host allows. Without a word from the operator, an app reaches public
 //! addresses and directories inside its own folder; special addresses and the host's paths come from here alone.
 
@@ -12,26 +15,49 @@ use std::{
 use crate::{
     address,
     app::{App, HostPattern},
-    document,
-    name::AppName,
+    document, lookup,
+    name::{AppName, BackendName, BucketName, SecretName},
     network::Network,
-    problem::{Problem, Problems},
+    problem::{Problem, Problems, Source},
     reader::Reader,
     source,
 };
 
+mod backend;
+mod binding;
+mod limits;
+mod outbound;
 mod read;
 mod refuse;
+mod shown;
+
+pub use backend::{Backend, BackendKind, Credential, Endpoint, Environment, Files, Redis, Vault};
+pub use binding::Binding;
+pub use limits::HostLimits;
+pub use outbound::{Identity, OutboundTls, Trust};
 
 /// The name of the operator's file.
 pub const OPERATOR_FILE: &str = "host.toml";
 
-/// What the operator allows, for every app and for each.
+/// What the operator says, for every app and for each.
 #[derive(Debug, Clone, Default)]
 pub struct Operator {
     file: Option<PathBuf>,
-    every: Allow,
-    apps: BTreeMap<AppName, Allow>,
+    /// To show its lines when an app is refused; holds no secret.
+    source: Option<Source>,
+    backends: BTreeMap<BackendName, Backend>,
+    every: Word,
+    apps: BTreeMap<AppName, Word>,
+}
+
+/// What is said of every app, or of one.
+#[derive(Debug, Clone, Default)]
+struct Word {
+    buckets: BTreeMap<BucketName, Binding>,
+    secrets: BTreeMap<SecretName, Binding>,
+    outbound: outbound::Outbound,
+    limits: HostLimits,
+    allow: Allow,
 }
 
 /// What may be granted beyond the default.
@@ -43,6 +69,8 @@ pub struct Allow {
     pub networks: Vec<Network>,
     /// Directories of the host, absolute; all below them is included.
     pub directories: Vec<PathBuf>,
+    /// Secrets bound for every app that this one may have.
+    pub secrets: Vec<SecretName>,
 }
 
 /// Reads the operator's file.
@@ -55,9 +83,10 @@ pub fn load(file: &Path) -> Result<Operator, Problems> {
             .fix("name the operator's file")
     };
     let source = source::read(file, missing)?;
+    let folder = lookup::canonical(lookup::folder_of(file))?;
     let (root, syntax) = document::parse(&source);
     let mut reader = Reader::new(&source);
-    let operator = read::operator(&mut reader, &root);
+    let operator = read::operator(&mut reader, &root, &folder);
     let problems = document::settled(&source, syntax, reader.problems);
     if problems.is_empty() {
         Ok(operator)
@@ -83,11 +112,12 @@ pub fn load_if_present(file: &Path) -> Result<Operator, Problems> {
 impl Operator {
     /// Everything allowed to `app`: what every app is allowed and its own.
     pub fn allowed(&self, app: &AppName) -> Allow {
-        let mut allow = self.every.clone();
-        if let Some(own) = self.apps.get(app) {
+        let mut allow = self.every.allow.clone();
+        if let Some(Word { allow: own, .. }) = self.apps.get(app) {
             allow.hosts.extend_from_slice(&own.hosts);
             allow.networks.extend_from_slice(&own.networks);
             allow.directories.extend_from_slice(&own.directories);
+            allow.secrets.extend_from_slice(&own.secrets);
         }
         allow
     }
@@ -102,12 +132,29 @@ impl Operator {
         self.allowed(app).hosts
     }
 
-    /// Refuses an app whose grants reach beyond what is allowed. What a name resolves to is asked when it is dialled.
+    /// Refuses an app whose grants reach beyond what is allowed, whose secrets are not bound, or whose limits are above the
+    /// ceiling. What a name resolves to is asked when it is dialled.
     ///
     /// # Errors
-    /// One problem for each such grant, which names both files and the line to add.
+    /// One problem for each such grant and limit, which names both files and the line to add.
     pub fn permits(&self, app: &App) -> Result<(), Problems> {
-        refuse::unpermitted(app, &self.allowed(&app.name), self.file())
+        refuse::unpermitted(app, self)
+    }
+
+    /// The backends of the host by name, used or not.
+    pub fn backends(&self) -> &BTreeMap<BackendName, Backend> {
+        &self.backends
+    }
+
+    /// The backend of this name: where a [`Credential::Vault`] refers to. There is one for each such reference.
+    pub fn backend(&self, name: &BackendName) -> Option<&Backend> {
+        self.backends.get(name)
+    }
+
+    fn shown(&self) -> shown::Shown {
+        shown::Shown {
+            source: self.source.clone(),
+        }
     }
 
     /// Where the operator's word is, or would be.

@@ -1,51 +1,72 @@
 //! `host.toml` as text. In: a TOML document. Out: `Operator`, and problems where it is wrong.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     path::{Component, Path, PathBuf},
 };
 
-use toml::{Spanned, de::DeTable};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
-use super::{Allow, Operator};
+use self::{backend::Declared, binding::Whose};
+use super::{Allow, HostLimits, Operator, Word, limits::beyond, shown::inside};
 use crate::{
     app::HostPattern,
-    name::AppName,
+    name::{AppName, SecretName},
     network::{Network, NetworkError},
     problem::quote,
     reader::{Reader, Shape, Table},
-    written::parsed_name,
+    suggest::nearest,
+    written::{limits, parsed_name},
 };
 
+mod backend;
+mod binding;
+mod credential;
+mod endpoint;
+mod outbound;
+mod place;
+
 const HOST: Shape = Shape {
-    known: &[("allow", "[allow]"), ("app", "[app.NAME.allow]")],
+    known: &[
+        ("backend", "[backend.NAME]"),
+        ("bucket", "[bucket.NAME]"),
+        ("secret", "[secret.NAME]"),
+        ("outbound", "[outbound]"),
+        ("limits", "[limits.max]"),
+        ("allow", "[allow]"),
+        ("app", "[app.NAME.allow]"),
+    ],
     later: &[
-        ("bucket", "buckets are embedded or in memory for now"),
-        ("secret", "there are no secrets for now"),
         ("listen", "use `--listen`"),
         ("admin", "use `--admin`"),
-        (
-            "defaults",
-            "limits are set in the manifest: `[component.NAME.limits]`",
-        ),
-        (
-            "limits",
-            "limits are set in the manifest: `[component.NAME.limits]`",
-        ),
         ("tls", "put a proxy that ends TLS before coracle"),
     ],
 };
 
 const APP: Shape = Shape {
-    known: &[("allow", "[app.NAME.allow]")],
-    later: &[
-        ("bucket", "buckets are embedded or in memory for now"),
-        ("secret", "there are no secrets for now"),
-        (
-            "isolation",
-            "all components run in the common process for now",
-        ),
+    known: &[
+        ("bucket", "[app.NAME.bucket.NAME]"),
+        ("secret", "[app.NAME.secret.NAME]"),
+        ("outbound", "[app.NAME.outbound]"),
+        ("limits", "[app.NAME.limits.max]"),
+        ("allow", "[app.NAME.allow]"),
     ],
+    later: &[(
+        "isolation",
+        "all components run in the common process for now",
+    )],
+};
+
+const LIMITS: Shape = Shape {
+    known: &[
+        ("default", "default = { memory = \"64MiB\" }"),
+        ("max", "max = { memory = \"256MiB\" }"),
+    ],
+    later: &[],
 };
 
 const ALLOW: Shape = Shape {
@@ -53,27 +74,106 @@ const ALLOW: Shape = Shape {
         ("hosts", "hosts = [\"localhost\", \"*.internal\"]"),
         ("networks", "networks = [\"10.0.0.0/8\"]"),
         ("directories", "directories = [\"/srv/data\"]"),
+        ("secrets", "secrets = [\"tax-key\"]"),
     ],
-    later: &[
-        ("secrets", "there are no secrets for now"),
-        ("resources", "every resource is the app's own for now"),
-    ],
+    later: &[("resources", "every resource is the app's own for now")],
 };
 
-pub(super) fn operator(reader: &mut Reader<'_>, document: &DeTable<'_>) -> Operator {
+/// `dir` is the folder of the file: paths begin in it.
+pub(super) fn operator(reader: &mut Reader<'_>, document: &DeTable<'_>, dir: &Path) -> Operator {
     let root = reader.root(document, &HOST);
-    let mut operator = Operator {
-        file: Some(reader.source.file.clone()),
-        ..Operator::default()
-    };
-    operator.every = allow(reader, &root);
+    let declared = backend::backends(reader, &root, dir);
+    credential::check_references(reader, &declared);
+    let every = word(reader, &root, &declared, Whose::Every, dir);
+    let shared: Vec<&str> = names_in(&root, "secret");
+    check_allowed_secrets(reader, &root, &shared);
+    let mut apps = BTreeMap::new();
     for (key, table) in reader.named(&root, "app", &APP) {
-        let allow = allow(reader, &table);
+        let own = word(reader, &table, &declared, Whose::Own, dir);
+        check_allowed_secrets(reader, &table, &shared);
         if let Some(name) = parsed_name(reader, &key, AppName::parse) {
-            operator.apps.insert(name, allow);
+            apps.insert(name, own);
         }
     }
-    operator
+    let named = |d: Declared| d.name.zip(d.settings);
+    Operator {
+        file: Some(reader.source.file.clone()),
+        source: Some(reader.source.concealed()),
+        backends: declared.into_iter().filter_map(named).collect(),
+        every,
+        apps,
+    }
+}
+
+/// The names below `key`, whatever is wrong with what they name.
+fn names_in<'t>(table: &'t Table<'_>, key: &str) -> Vec<&'t str> {
+    match table.keys.get(key).map(Spanned::get_ref) {
+        Some(DeValue::Table(named)) => named.iter().map(|(name, _)| &**name.get_ref()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn word(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    declared: &[Declared],
+    whose: Whose,
+    dir: &Path,
+) -> Word {
+    Word {
+        buckets: binding::buckets(reader, table, declared, whose),
+        secrets: binding::secrets(reader, table, declared),
+        outbound: outbound::outbound(reader, table, dir),
+        limits: host_limits(reader, table),
+        allow: allow(reader, table),
+    }
+}
+
+/// Notes secrets that are allowed and bound nowhere. `shared` are those bound for every app.
+fn check_allowed_secrets(reader: &mut Reader<'_>, table: &Table<'_>, shared: &[&str]) {
+    let own = names_in(table, "secret");
+    let Some(DeValue::Table(allow)) = table.keys.get("allow").map(Spanned::get_ref) else {
+        return;
+    };
+    let Some(DeValue::Array(names)) = allow.get("secrets").map(Spanned::get_ref) else {
+        return;
+    };
+    for item in names.iter() {
+        let Some(name) = item.get_ref().as_str() else {
+            continue;
+        };
+        // What is no name was told as such.
+        let known = shared.contains(&name) || own.contains(&name);
+        if known || SecretName::parse(name).is_err() {
+            continue;
+        }
+        let fix = match nearest(name, shared) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None => format!("bind it: `[secret.{name}]` with its `backend`"),
+        };
+        let message = format!("nothing binds the secret {}", quote(name));
+        reader.report("no-such-secret", item.span(), message, "", fix);
+    }
+}
+
+fn host_limits(reader: &mut Reader<'_>, parent: &Table<'_>) -> HostLimits {
+    let Some(table) = reader.table(parent, "limits", &LIMITS) else {
+        return HostLimits::default();
+    };
+    let host = HostLimits {
+        default: limits(reader, &table, "default"),
+        max: limits(reader, &table, "max"),
+    };
+    for beyond in beyond(&host.default, &host.max) {
+        let span = |which: &str| inside(table.keys, &[which, beyond.key]);
+        let message = format!("the default of `{}` is above its ceiling", beyond.key);
+        let fix = format!("choose at most `{}`", beyond.max);
+        reader.report("limit", span("default"), message, "", fix);
+        if let Some(max) = span("max") {
+            reader.relate(max, "the ceiling");
+        }
+    }
+    host
 }
 
 fn allow(reader: &mut Reader<'_>, parent: &Table<'_>) -> Allow {
@@ -84,6 +184,9 @@ fn allow(reader: &mut Reader<'_>, parent: &Table<'_>) -> Allow {
         hosts: each(reader, &table, "hosts", host),
         networks: each(reader, &table, "networks", network),
         directories: each(reader, &table, "directories", directory),
+        secrets: each(reader, &table, "secrets", |reader, text| {
+            parsed_name(reader, text, SecretName::parse)
+        }),
     }
 }
 

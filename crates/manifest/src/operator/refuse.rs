@@ -1,56 +1,107 @@
-//! Which grants reach beyond the operator's word. In: an app and what it is allowed. Out: refusals that say what to add where.
+//! Which grants and limits reach beyond the operator's word. In: an app and the operator. Out: refusals that say what to add where.
 //! Reads the manifest again, only to show the line.
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
-
-use super::Allow;
+use super::{Allow, Operator, shown::Shown};
 use crate::{
     address,
-    app::{App, FilesGrant, HostPattern},
-    name::ComponentName,
-    problem::{Problem, Problems, Related, Source, Span, quote},
-    source,
+    app::{App, Component, FilesGrant, HostPattern},
+    problem::{Problem, Problems, Related, Span, quote},
 };
 
-pub(super) fn unpermitted(app: &App, allow: &Allow, host_file: &Path) -> Result<(), Problems> {
-    let manifest = Shown::again(app);
-    let mut problems = Vec::new();
+mod limit;
+mod secret;
+mod slip;
+
+pub(super) fn unpermitted(app: &App, operator: &Operator) -> Result<(), Problems> {
+    let mut refusals = Refusals {
+        app,
+        operator,
+        allow: operator.allowed(&app.name),
+        manifest: Shown::manifest(app),
+        problems: Vec::new(),
+    };
     for component in app.components.values() {
-        let mut refuse = |list: &str, index: usize, message: String, add: String| {
-            let mut problem = Problem::of_file(&app.manifest, "not-allowed", message);
-            problem.span = manifest.span(&component.name, list, index);
-            problem.label = format!("`{}` asks for it", component.name);
-            problem.related.push(Related {
-                file: host_file.to_path_buf(),
-                span: None,
-                label: "the operator's file does not allow it".into(),
-            });
-            let table = format!("[app.{}.allow]", app.name);
-            problems.push(problem.fix(format!(
-                "add to {}, below `{table}`: `{add}`",
-                host_file.display()
-            )));
-        };
+        refusals.hosts(component);
+        refusals.directories(component);
+        secret::unbound(&mut refusals, component);
+        limit::above_ceiling(&mut refusals, component);
+    }
+    slip::buckets(&mut refusals);
+    if refusals.problems.is_empty() {
+        return Ok(());
+    }
+    let sources = refusals.manifest.source.into_iter();
+    let sources = sources.chain(operator.source.clone());
+    Err(Problems::new(refusals.problems, sources.collect()))
+}
+
+/// What one app is refused.
+struct Refusals<'a> {
+    app: &'a App,
+    operator: &'a Operator,
+    allow: Allow,
+    manifest: Shown,
+    problems: Vec<Problem>,
+}
+
+impl Refusals<'_> {
+    fn hosts(&mut self, component: &Component) {
         for (i, grant) in component.grants.http.iter().enumerate() {
-            if let Some((message, add)) = unpermitted_host(&grant.host, allow) {
-                refuse("http", i, message, add);
-            }
-        }
-        for (i, grant) in component.grants.files.iter().enumerate() {
-            if let Some((message, add)) = unpermitted_directory(grant, app, allow) {
-                refuse("files", i, message, add);
+            if let Some((message, add)) = unpermitted_host(&grant.host, &self.allow) {
+                self.not_allowed(component, ("http", i), message, &add);
             }
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Problems::new(
-            problems,
-            manifest.source.into_iter().collect(),
-        ))
+
+    fn directories(&mut self, component: &Component) {
+        for (i, grant) in component.grants.files.iter().enumerate() {
+            if let Some((message, add)) = unpermitted_directory(grant, self.app, &self.allow) {
+                self.not_allowed(component, ("files", i), message, &add);
+            }
+        }
+    }
+
+    /// A grant that a line below `[app.NAME.allow]` would permit.
+    fn not_allowed(
+        &mut self,
+        component: &Component,
+        grant: (&str, usize),
+        message: String,
+        add: &str,
+    ) {
+        let table = format!("[app.{}.allow]", self.app.name);
+        let file = self.operator.file().display();
+        let fix = format!("add to {file}, below `{table}`: `{add}`");
+        let note = "the operator's file does not allow it";
+        self.grant("not-allowed", component, grant, message, note, fix);
+    }
+
+    /// A grant that the operator's file has no word for.
+    fn grant(
+        &mut self,
+        rule: &'static str,
+        component: &Component,
+        (list, index): (&str, usize),
+        message: String,
+        note: &str,
+        fix: String,
+    ) {
+        let way = ["component", component.name.as_str(), "grants", list];
+        let mut problem = Problem::of_file(&self.app.manifest, rule, message).fix(fix);
+        problem.span = self.manifest.item(&way, index);
+        problem.label = format!("`{}` asks for it", component.name);
+        problem.related.push(self.in_host_file(None, note));
+        self.problems.push(problem);
+    }
+
+    fn in_host_file(&self, span: Option<Span>, label: &str) -> Related {
+        Related {
+            file: self.operator.file().to_path_buf(),
+            span,
+            label: label.into(),
+        }
     }
 }
 
@@ -98,33 +149,4 @@ fn unpermitted_directory(grant: &FilesGrant, app: &App, allow: &Allow) -> Option
         message,
         format!("directories = [{:?}]", grant.dir.to_string_lossy()),
     ))
-}
-
-/// The manifest's text, to find where a grant stands. Without it the refusal is the same, with no caret.
-struct Shown {
-    source: Option<Source>,
-}
-
-impl Shown {
-    fn again(app: &App) -> Self {
-        let gone = || Problem::of_file(&app.manifest, "missing-manifest", "gone");
-        Self {
-            source: source::read(&app.manifest, gone).ok(),
-        }
-    }
-
-    fn span(&self, component: &ComponentName, list: &str, index: usize) -> Option<Span> {
-        let text = &self.source.as_ref()?.text;
-        let (root, _) = DeTable::parse_recoverable(text);
-        let component = root
-            .get_ref()
-            .get("component")?
-            .get_ref()
-            .get(component.as_str())?;
-        let list = component.get_ref().get("grants")?.get_ref().get(list)?;
-        let DeValue::Array(items) = list.get_ref() else {
-            return None;
-        };
-        items.get(index).map(|item| item.span())
-    }
 }
