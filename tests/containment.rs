@@ -40,6 +40,7 @@ both_generations_over_both_protocols! {
 
 both_generations! {
     neighbours_of_a_spinning_guest_keep_answering,
+    the_log_tells_the_cpu_time_that_a_spinning_guest_used,
     every_request_has_a_fresh_instance_and_clean_memory,
     what_a_message_must_not_be_made_of_is_refused_to_the_guest,
 }
@@ -154,6 +155,27 @@ fn neighbours_of_a_spinning_guest_keep_answering(generation: Generation) {
             attack.join().unwrap().assert_problem(504, "cpu-limit");
         }
     });
+}
+
+/// Within a tenth of what the kernel says. Whoever takes the core away meanwhile is measured too: then it is between the processor
+/// time and the time that passed.
+fn the_log_tells_the_cpu_time_that_a_spinning_guest_used(generation: Generation) {
+    let app = generation.app("limits = { cpu = \"500ms\" }");
+    let service = Coracle::new().serving(app).args(["--log", "json"]).start();
+    for _ in 0..5 {
+        let (before, started) = (service.cpu_time(), Instant::now());
+        let problem = http::get(&service.url("/spin")).json();
+        let passed = started.elapsed().as_secs_f64();
+        let used = service.cpu_time().saturating_sub(before).as_secs_f64();
+        let id = problem["request_id"].as_str().unwrap();
+        let line = service.wait_for_line(|line| line.contains("\"access\"") && line.contains(id));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let told = line["cpu_us"].as_f64().unwrap() / 1e6;
+        assert!(
+            used * 0.9 <= told && told <= passed.max(used) * 1.1,
+            "told {told} s; used {used} s within {passed} s"
+        );
+    }
 }
 
 fn a_trap_is_a_500(case: Case) {

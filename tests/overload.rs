@@ -70,6 +70,8 @@ fn who_finds_the_queue_full_is_turned_away_at_once(generation: Generation) {
         full += usize::from(turned.reason() == "queue-full");
     }
     assert!((1..=44).contains(&full), "{full} found the queue full");
+    // The queue is empty again: it holds as many as before.
+    http::get(&service.url("/ok")).assert_problem(503, "queue-timeout");
     drop(running);
     for _ in 0..10 {
         assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");

@@ -309,6 +309,11 @@ fn leave_half_way(generation: Generation, clients: u32) {
     let before = service.rss_bytes();
 
     visit(clients);
+    soon("the log lines of most", Duration::from_secs(10), || {
+        let lines = service.stderr_lines();
+        let left = lines.iter().filter(|line| line.ends_with("client-left"));
+        (left.count() >= clients as usize / 2).then_some(())
+    });
     soon(
         "the same descriptors as before",
         Duration::from_secs(10),

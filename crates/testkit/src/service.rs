@@ -175,6 +175,22 @@ impl Service {
         self.status_bytes("VmHWM:")
     }
 
+    /// Processor time of all its threads, to a hundredth of a second.
+    ///
+    /// # Panics
+    /// When it ended.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        let (_, after_name) = stat.rsplit_once(") ").expect("its name in brackets");
+        let ticks: u64 = after_name
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
+    }
+
     /// Descriptors that are open.
     ///
     /// # Panics
