@@ -34,6 +34,8 @@ both_generations_over_both_protocols! {
     a_body_that_is_not_finished_never_looks_complete,
     handles_without_measure_are_a_500,
     fields_without_measure_are_refused_or_end_the_guest,
+    randomness_without_measure_is_bounded,
+    a_sleep_of_any_length_ends_at_the_timeout,
     an_exit_without_an_answer_is_a_500,
     a_status_that_no_answer_may_have_is_a_502,
 }
@@ -326,6 +328,41 @@ fn fields_without_measure_are_refused_or_end_the_guest(case: Case) {
             assert_eq!(ended, (500, "host-limit".to_owned()), "{attack}");
         }
     }
+    trial.still_answers();
+}
+
+/// WASI 0.3 may answer a wish for too much with less; WASI 0.2 may not.
+fn randomness_without_measure_is_bounded(case: Case) {
+    let trial = Trial::with(case, "[component.guest.grants]\nrandomness = true\n");
+    for ask in [
+        "n=1099511627776",
+        "kind=insecure&n=1099511627776",
+        "n=18446744073709551615",
+    ] {
+        let answer = trial.get(&format!("/random?{ask}"));
+        match case.generation {
+            Generation::P2 => {
+                let ended = (answer.status, answer.reason());
+                assert_eq!(ended, (500, "host-limit".to_owned()), "{ask}");
+            }
+            Generation::P3 => {
+                assert_eq!(answer.status, 200, "{ask}");
+                let bytes = answer.body.len() / 2;
+                assert!(bytes <= 1 << 20, "{ask}: {bytes} bytes");
+            }
+        }
+    }
+    trial.still_answers();
+}
+
+fn a_sleep_of_any_length_ends_at_the_timeout(case: Case) {
+    let tables = format!("limits = {{ timeout = \"200ms\" }}\n{CLOCK}");
+    let trial = Trial::with(case, &tables);
+    for ns in ["18446744073709551615", "9223372036854775808"] {
+        let answer = trial.get(&format!("/sleep?ns={ns}"));
+        answer.assert_problem(504, "timeout");
+    }
+    assert_eq!(trial.get("/sleep?ns=0").body_text(), "slept");
     trial.still_answers();
 }
 

@@ -10,8 +10,9 @@
 use std::time::{Duration, Instant};
 
 use coracle_testkit::{
-    Generation, Service, both_generations,
+    Generation, PATIENCE, Service, both_generations,
     http::{self, Connection},
+    soon,
 };
 
 both_generations! {
@@ -85,6 +86,11 @@ fn a_client_that_leaves_the_queue_leaves_no_trace(generation: Generation) {
         let mut connection = Connection::open(service.base_url());
         connection.sender.request("GET", "/ok", &[], b"").unwrap();
     }
+    // Nobody waits any more: there is room in the queue again.
+    soon("room in the queue", PATIENCE, || {
+        let turned = http::get(&service.url("/ok"));
+        (turned.reason() == "queue-timeout").then_some(())
+    });
     drop(running);
     assert_eq!(http::get(&service.url("/ok")).body_text(), "ok");
 }
