@@ -20,6 +20,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     http::host::{Authority as HttpAuthority, Outbound},
     logging::{Lines, Source, Speaker, capture::Captured, line::Voice},
+    observe::{Observation, clock, line::Observed, random},
 };
 
 /// Bytes of header fields a guest may hold in one `fields` resource.
@@ -38,15 +39,33 @@ pub struct Template {
     pub environment: Arc<BTreeMap<String, String>>,
     /// Granted directories, opened once.
     pub files: WasiFilesystemCtx,
+    /// The same, for reading only: what an invocation finds whose writes are held back.
+    pub files_held: WasiFilesystemCtx,
     /// Outbound HTTP.
     pub http: HttpAuthority,
     /// Where the guest's lines go.
     pub lines: Arc<dyn Lines>,
 }
 
+/// One invocation of a component, as its guest needs to know it.
+pub struct Invocation {
+    /// 32 hexadecimal digits.
+    pub request_id: String,
+    /// Where its use of time and memory is told.
+    pub account: Arc<Account>,
+    /// What is done with its calls.
+    pub observation: Observation,
+}
+
+/// The resources an invocation holds, and what is done with the calls made through them.
+pub struct Handles {
+    pub(crate) table: ResourceTable,
+    pub(crate) observation: Observation,
+}
+
 /// The state of one invocation.
 pub struct Guest {
-    table: ResourceTable,
+    handles: Handles,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
@@ -56,18 +75,19 @@ pub struct Guest {
 
 impl Guest {
     /// A fresh guest for one invocation.
-    pub fn new(
-        template: &Template,
-        limits: &Limits,
-        account: Arc<Account>,
-        request_id: String,
-    ) -> Self {
-        let speaker = Speaker {
+    pub fn new(template: &Template, limits: &Limits, invocation: Invocation) -> Self {
+        let Invocation { request_id, account, observation } = invocation;
+        let speaker = Arc::new(Speaker {
             app: Arc::clone(&template.app),
             component: Arc::clone(&template.component),
             request_id,
+        });
+        // The host's own remarks about this invocation are not the guest's: they are not observed.
+        let remarks = Voice::new(Arc::clone(&speaker), Arc::clone(&template.lines));
+        let voice = match &observation {
+            Observation::None => remarks.clone(),
+            _ => Voice::new(speaker, Observed::new(observation.clone(), Arc::clone(&template.lines))),
         };
-        let voice = Voice::new(speaker, Arc::clone(&template.lines));
         let mut builder = WasiCtxBuilder::new();
         builder
             .max_random_size(RANDOM_BYTES)
@@ -78,24 +98,39 @@ impl Guest {
         for (name, value) in template.environment.iter() {
             builder.env(name, value);
         }
+        if let Observation::Record(_) | Observation::Replay(_) = &observation {
+            builder
+                .wall_clock(clock::Observed::new(observation.clone()))
+                .monotonic_clock(clock::Observed::new(observation.clone()))
+                .secure_random(random::Observed::new(observation.clone(), "secure"))
+                .insecure_random(random::Observed::new(observation.clone(), "insecure"))
+                .insecure_random_seed(random::seed(&observation));
+        }
         let mut wasi = builder.build();
-        *wasi.filesystem() = template.files.clone();
+        *wasi.filesystem() = match &observation {
+            Observation::Hold(_) => template.files_held.clone(),
+            _ => template.files.clone(),
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.host_resources);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES);
         Self {
-            table,
+            outbound: Outbound::new(template.http.clone(), remarks, observation.clone()),
+            handles: Handles { table, observation },
             wasi,
             http,
-            outbound: Outbound::new(template.http.clone(), voice.clone()),
             voice,
             budget: Budget::new(limits, account),
         }
     }
 
+    pub(crate) fn handles(&mut self) -> &mut Handles {
+        &mut self.handles
+    }
+
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
+        &mut self.handles.table
     }
 
     pub(crate) fn voice(&mut self) -> &mut Voice {
@@ -105,21 +140,21 @@ impl Guest {
     pub(crate) fn cli(&mut self) -> WasiCliCtxView<'_> {
         WasiCliCtxView {
             ctx: self.wasi.cli(),
-            table: &mut self.table,
+            table: &mut self.handles.table,
         }
     }
 
     pub(crate) fn clocks(&mut self) -> WasiClocksCtxView<'_> {
         WasiClocksCtxView {
             ctx: self.wasi.clocks(),
-            table: &mut self.table,
+            table: &mut self.handles.table,
         }
     }
 
     pub(crate) fn filesystem(&mut self) -> WasiFilesystemCtxView<'_> {
         WasiFilesystemCtxView {
             ctx: self.wasi.filesystem(),
-            table: &mut self.table,
+            table: &mut self.handles.table,
         }
     }
 
@@ -130,7 +165,7 @@ impl Guest {
     pub(crate) fn sockets(&mut self) -> WasiSocketsCtxView<'_> {
         WasiSocketsCtxView {
             ctx: self.wasi.sockets(),
-            table: &mut self.table,
+            table: &mut self.handles.table,
         }
     }
 }
@@ -145,7 +180,7 @@ impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
-            table: &mut self.table,
+            table: &mut self.handles.table,
         }
     }
 }
@@ -154,7 +189,7 @@ impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: &mut self.outbound,
-            table: &mut self.table,
+            table: &mut self.handles.table,
             ctx: &mut self.http,
         }
     }

@@ -9,6 +9,7 @@ pub mod dial;
 pub mod grant;
 mod head;
 pub mod host;
+mod observed;
 mod pool;
 mod target;
 pub mod tls;

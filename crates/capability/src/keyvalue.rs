@@ -7,6 +7,7 @@ pub mod contract;
 pub mod grant;
 pub mod host;
 pub mod memory;
+pub mod overlay;
 
 pub use contract::{Call, Error, KeyValue, Reply};
 pub use grant::{Buckets, Granted};

@@ -12,7 +12,8 @@ pub mod keyvalue;
 pub mod layer;
 pub mod link;
 pub mod logging;
+pub mod observe;
 pub mod secrets;
 
-pub use guest::{Guest, Template};
+pub use guest::{Guest, Invocation, Template};
 pub use link::{Authority, LinkError, NotGranted, link};

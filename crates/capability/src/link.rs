@@ -158,7 +158,7 @@ fn link_import(
                 import.interface,
                 import.name,
                 buckets,
-                Guest::table,
+                Guest::handles,
             )?
             .into())
         }
@@ -169,7 +169,7 @@ fn link_import(
                 import.interface,
                 import.name,
                 buckets,
-                Guest::table,
+                Guest::handles,
             )?
             .into())
         }

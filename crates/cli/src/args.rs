@@ -42,6 +42,12 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Run(Box<Run>),
     New(New),
+    Replay(Replay),
+    /// Look into recordings
+    Recording {
+        #[command(subcommand)]
+        command: RecordingCommand,
+    },
     /// Compile the component on stdin: what `run` starts, so that a compiler bug ends another process
     #[command(hide = true)]
     CompileComponent {
@@ -87,6 +93,18 @@ pub(crate) struct Run {
     #[arg(long)]
     no_build: bool,
 
+    /// Write every request to a file in this directory: its calls, their answers and the response
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Replace the value of this header everywhere in recordings; may be repeated
+    #[arg(long, value_name = "HEADER", requires = "record")]
+    pub(crate) redact: Vec<String>,
+
+    /// Hold every write back and list it in the log: buckets stay as they are, and only safe outbound requests are sent
+    #[arg(long, conflicts_with = "record")]
+    pub(crate) hold_writes: bool,
+
     /// Where buckets and compiled components are kept; one process at a time
     #[arg(long, value_name = "DIR", default_value = ".coracle")]
     pub(crate) state_dir: PathBuf,
@@ -121,6 +139,46 @@ pub(crate) struct New {
     /// The folder to write; new or empty [default: ./NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// Run a recorded request again, with no backend, and say what differs.
+///
+/// Exit status 0 when the component did and answered the same, 1 when something differs, 2 when the recording cannot be run.
+#[derive(Debug, Arguments)]
+pub(crate) struct Replay {
+    /// What `coracle run --record` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Run another version of the component
+    #[arg(long, value_name = "COMPONENT=FILE.wasm", value_parser = replacement)]
+    pub(crate) with: Option<Replacement>,
+
+    /// Run it this often, and stop at the first difference
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) times: u32,
+
+    /// Where compiled components are kept
+    #[arg(long, value_name = "DIR", default_value = ".coracle")]
+    pub(crate) state_dir: PathBuf,
+}
+
+/// `COMPONENT=FILE.wasm`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replacement {
+    pub(crate) component: String,
+    pub(crate) file: PathBuf,
+}
+
+/// What can be done with a recording beside replaying it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordingCommand {
+    /// Print the request, every call with its answer, and the response
+    Show {
+        /// What `coracle run --record` wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// `--log`
@@ -214,6 +272,16 @@ fn conflict(message: impl std::fmt::Display) -> clap::Error {
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "an IP address and a port are needed, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+fn replacement(text: &str) -> Result<Replacement, String> {
+    let (component, file) = text
+        .split_once('=')
+        .ok_or("a component and a file are needed, such as auth=target/auth.wasm")?;
+    Ok(Replacement {
+        component: component.into(),
+        file: file.into(),
     })
 }
 

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Args, Command};
+use args::{Args, Command, RecordingCommand};
 
 mod args;
 mod build;
 mod new;
 mod progress;
+mod replay;
 mod run;
 mod watch;
 
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
     let ended = match Args::parse().command {
         Command::Run(run) => run::run(&run),
         Command::New(args) => create(&args),
+        Command::Replay(args) => return replay::replay(&args),
+        Command::Recording { command: RecordingCommand::Show { file } } => replay::show_file(&file),
         Command::CompileComponent { kind } => return compile(&kind),
     };
     ended.unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use coracle_engine::{Origin, Pool};
-use coracle_host::{Node, NodeError, Settings, load::Watching};
+use coracle_host::{Node, NodeError, Observing, Settings, load::Watching};
 use coracle_manifest::{Operator, Problems, app::App, operator};
 use coracle_observability::{Format, HostLog, LogWriter};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -79,6 +79,12 @@ impl Session<'_> {
         if let Some(address) = node.admin_addr() {
             eprintln!("admin http://{address}/metrics, /livez, /readyz");
         }
+        if let Some(dir) = &self.args.record {
+            eprintln!("recording every request into {}: the files hold what requests hold, mode 0600", dir.display());
+        }
+        if self.args.hold_writes {
+            eprintln!("holding writes back: each is listed in the log and none takes effect");
+        }
         announce(node.local_addr())?;
         tokio::select! {
             () = self.keep_current(&node, watch) => {}
@@ -96,11 +102,14 @@ impl Session<'_> {
         let operator = self.operator()?;
         let apps = self.apps()?;
         // What changes from now on is a change: watching begins before the first build.
-        let watch = match self.args.watch {
+        let mut watch = match self.args.watch {
             true => Some(Watch::new(self.targets(&apps)).await.map_err(StartError::Watch)?),
             false => None,
         };
         self.build(&apps, &[], progress).await?;
+        if let Some(watch) = &mut watch {
+            watch.built();
+        }
         let settings = Settings {
             listen: self.args.listen,
             admin: self.args.admin,
@@ -110,9 +119,18 @@ impl Session<'_> {
             access_log: self.args.access_log == AccessLog::On,
             compiler: PathBuf::from("/proc/self/exe"),
             pool: Pool::default(),
+            observing: self.observing(),
         };
         let (node, running) = Node::start(settings, apps, &Preparing::new(progress)).await?;
         Ok((node, running, watch))
+    }
+
+    fn observing(&self) -> Observing {
+        match &self.args.record {
+            Some(dir) => Observing::Record { dir: dir.clone(), redact: self.args.redact.clone() },
+            None if self.args.hold_writes => Observing::HoldWrites,
+            None => Observing::Nothing,
+        }
     }
 
     fn host_file(&self) -> &Path {

@@ -130,7 +130,7 @@ impl Cache {
             .engines
             .engine(kind)
             .map_err(|error| PrepareError::Load(format!("{error:#}")))?;
-        let digest = blake3::hash(component).to_hex().to_string();
+        let digest = digest(component);
         let entry = Entry {
             dir: self.dir.join(fingerprint(engine, kind)),
             digest,
@@ -176,12 +176,19 @@ impl Cache {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(entry.path("artifact"))
         else {
-            return Found::Nothing;
+            return if self.has_other_version(entry) { Found::Foreign } else { Found::Nothing };
         };
         match self.is_ours(entry, &file) {
             Ok(true) => Found::Ours(file),
             Ok(false) | Err(_) => Found::Foreign,
         }
+    }
+
+    /// Whether another version of the engine left an artifact of this component.
+    fn has_other_version(&self, entry: &Entry) -> bool {
+        let name = format!("{}.artifact", entry.digest);
+        let versions = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        versions.map(|version| version.path().join(&name)).any(|artifact| artifact.is_file())
     }
 
     /// Checks the tag once per boot and file; afterwards the record of that check.
@@ -277,6 +284,11 @@ impl Entry {
     fn path(&self, extension: &str) -> PathBuf {
         self.dir.join(format!("{}.{extension}", self.digest))
     }
+}
+
+/// What identifies a component: BLAKE3 of its bytes, hexadecimal.
+pub fn digest(component: &[u8]) -> String {
+    blake3::hash(component).to_hex().to_string()
 }
 
 /// Changes whenever an artifact compiled before would no longer fit.

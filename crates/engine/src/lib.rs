@@ -12,7 +12,7 @@ pub mod read;
 pub mod store;
 
 pub use account::{Account, Metered};
-pub use cache::{Cache, Component, Origin};
+pub use cache::{Cache, Component, Origin, digest};
 pub use compile::Compiler;
 pub use limits::{Budget, Limits};
 pub use profile::{Engines, Kind, Pool};

@@ -123,10 +123,11 @@ mod tests {
     use super::*;
 
     fn budget(memory_bytes: u64) -> Budget {
-        Budget::new(&Limits {
+        let limits = Limits {
             memory_bytes,
             ..Limits::default()
-        })
+        };
+        Budget::new(&limits, Account::new(Duration::from_secs(1)))
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! In: what a component asks for, already permitted by the operator. Out: its buckets behind their grants, its directories opened, its
 //! outbound requests confined. Nothing here is consulted again at run time.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use coracle_capability::{
     Authority, Template,
@@ -105,7 +109,8 @@ pub fn template(
         app: app.name.as_str().into(),
         component: component.name.as_str().into(),
         environment: Arc::new(component.environment.clone()),
-        files: files(component)?,
+        files: files(component, false)?,
+        files_held: files(component, true)?,
         http: HttpAuthority {
             client: client.clone(),
             grants: Arc::new(outbound(app, component, operator)?),
@@ -115,19 +120,26 @@ pub fn template(
     })
 }
 
-fn files(component: &Component) -> Result<WasiFilesystemCtx, AuthorityError> {
+fn files(component: &Component, held: bool) -> Result<WasiFilesystemCtx, AuthorityError> {
+    preopened(component.grants.files.iter().map(|grant| {
+        (grant.dir.as_path(), grant.at.as_str(), grant.access == Access::ReadWrite && !held)
+    }))
+}
+
+/// Directories opened once: host path, where the guest finds it, whether it may write.
+///
+/// # Errors
+/// When one cannot be opened.
+pub fn preopened<'a>(
+    directories: impl Iterator<Item = (&'a Path, &'a str, bool)>,
+) -> Result<WasiFilesystemCtx, AuthorityError> {
     let mut builder = WasiCtxBuilder::new();
-    for grant in &component.grants.files {
-        let permissions = match grant.access {
-            Access::Read => FsPerms::ReadOnly,
-            Access::ReadWrite => FsPerms::ReadWrite,
-        };
-        builder
-            .preopened_dir(&grant.dir, &grant.at, permissions)
-            .map_err(|error| AuthorityError::Directory {
-                path: grant.dir.clone(),
-                why: format!("{error:#}"),
-            })?;
+    for (dir, at, writable) in directories {
+        let permissions = if writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+        builder.preopened_dir(dir, at, permissions).map_err(|error| AuthorityError::Directory {
+            path: dir.to_path_buf(),
+            why: format!("{error:#}"),
+        })?;
     }
     Ok(builder.build().filesystem().clone())
 }

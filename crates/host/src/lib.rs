@@ -6,9 +6,14 @@
 pub mod authority;
 pub mod load;
 pub mod node;
+pub mod recordings;
+pub mod replay;
 pub mod report;
 pub mod resources;
 pub mod voice;
 
 pub use load::{Loaded, Loader};
+/// What the node's recordings are made of.
+pub use coracle_capability::observe;
+pub use recordings::Observing;
 pub use node::{Node, NodeError, Settings};

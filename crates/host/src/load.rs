@@ -30,6 +30,7 @@ use coracle_trigger::{Admission, Handler, Revision};
 
 use crate::{
     authority::{self, ComponentCounters},
+    recordings::Observers,
     resources::Resources,
 };
 
@@ -46,6 +47,7 @@ pub struct Loader {
     resources: Resources,
     operator: Operator,
     lines: Arc<dyn Lines>,
+    observers: Observers,
     clients: Mutex<BTreeMap<AppName, Client>>,
     counters: Mutex<BTreeMap<(AppName, ComponentName), ComponentCounters>>,
 }
@@ -90,12 +92,19 @@ pub trait Watching {
 
 impl Loader {
     /// A loader for one node.
-    pub fn new(cache: Cache, state_dir: &Path, operator: Operator, lines: Arc<dyn Lines>) -> Self {
+    pub fn new(
+        cache: Cache,
+        state_dir: &Path,
+        operator: Operator,
+        lines: Arc<dyn Lines>,
+        observers: Observers,
+    ) -> Self {
         Self {
             cache,
             resources: Resources::new(state_dir),
             operator,
             lines,
+            observers,
             clients: Mutex::default(),
             counters: Mutex::default(),
         }
@@ -166,6 +175,8 @@ impl Loader {
                 }
             }
         }
+        // Without its buckets an app cannot be linked, and saying so of every import would hide the cause.
+        let unbound = !problems.is_empty();
         let shared = Arc::new(Admission::new(
             DEFAULT_CONCURRENCY as usize,
             QUEUE,
@@ -183,6 +194,9 @@ impl Loader {
                 }
             };
             watching.prepared(app.name.as_str(), component.name.as_str(), prepared.origin);
+            if unbound {
+                continue;
+            }
             let counters = self.counters(&app.name, &component.name);
             let authority = authority::authority(component, &buckets, &counters);
             match self.revision(&app, component, &prepared, &authority, &counters) {
@@ -193,9 +207,10 @@ impl Loader {
                         }
                         None => Arc::clone(&shared),
                     };
+                    let observed = self.observers.component(app.name.as_str(), component, &prepared.digest);
                     handlers.insert(
                         component.name.clone(),
-                        Arc::new(Handler::new(Arc::new(revision), Arc::clone(&admission))),
+                        Arc::new(Handler::new(Arc::new(revision), Arc::clone(&admission), observed)),
                     );
                     let loaded = LoadedComponent {
                         origin: prepared.origin,

@@ -27,6 +27,7 @@ use thiserror::Error;
 
 use crate::{
     load::{Loaded, Loader, Watching},
+    recordings::{Observers, Observing},
     report::report,
     voice::Voices,
 };
@@ -49,6 +50,8 @@ pub struct Settings {
     pub compiler: PathBuf,
     /// How large the pools are.
     pub pool: Pool,
+    /// What is done with invocations beside answering them.
+    pub observing: Observing,
 }
 
 /// Why a node cannot start.
@@ -63,6 +66,9 @@ pub enum NodeError {
     /// The cache.
     #[error(transparent)]
     Cache(#[from] PrepareError),
+    /// The directory of recordings.
+    #[error("creating the directory of recordings: {0}")]
+    Recordings(#[source] std::io::Error),
     /// The runtime refused the socket.
     #[error("serving {address}: {source}")]
     Serve {
@@ -113,11 +119,13 @@ impl Node {
         )?;
         let guests = Arc::new(GuestLog::new(settings.log.clone(), LineRate::default()));
         let lines = Arc::new(Voices(Arc::clone(&guests)));
+        let observers = Observers::start(settings.observing, Arc::clone(&guests)).map_err(NodeError::Recordings)?;
         let loader = Arc::new(Loader::new(
             cache,
             &settings.state_dir,
             settings.operator,
             lines,
+            observers,
         ));
         let loaded = loader.load(apps, watching).await.map_err(NodeError::Apps)?;
         let running = report(&loaded);

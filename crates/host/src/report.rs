@@ -39,10 +39,8 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
     for (name, component) in &loaded.components {
         let origin = match component.origin {
             Origin::Cached => "from cache",
-            Origin::Compiled => "compiled",
-            Origin::Rebuilt => {
-                "compiled again: what the cache held was damaged or from another version"
-            }
+            // Why it was compiled again is told where that happens.
+            Origin::Compiled | Origin::Rebuilt => "compiled",
         };
         let _ = writeln!(
             text,

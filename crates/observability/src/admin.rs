@@ -36,11 +36,20 @@ pub type Readiness = Arc<dyn Fn() -> Result<(), Cow<'static, str>> + Send + Sync
 
 /// The admin address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on the admin address {address}")]
+#[error("{}", sentence(*address, cause))]
 pub struct AdminError {
     address: SocketAddr,
     #[source]
     cause: io::Error,
+}
+
+fn sentence(address: SocketAddr, cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the admin address {address} is in use; choose another with `--admin`, or port 0 for any free one"
+        ),
+        _ => format!("cannot listen on the admin address {address}: {cause}"),
+    }
 }
 
 /// A bound listener that does not answer yet.

@@ -82,7 +82,7 @@ impl<'a> Queued<'a> {
         let joined = admission.queued.fetch_update(Relaxed, Relaxed, |queued| {
             (queued < admission.max_queued).then_some(queued + 1)
         });
-        joined.is_ok().then_some(Self(admission))
+        joined.is_ok().then(|| Self(admission))
     }
 }
 

@@ -8,10 +8,14 @@
 mod body;
 mod failure;
 mod invocation;
+mod observed;
 mod p2;
 mod p3;
+mod replay;
 mod revision;
 
+pub use observed::{Holdings, Recordings, Watching};
+pub use replay::{ReplayError, replay};
 pub use revision::{Revision, UnservableError};
 
 use std::{pin::Pin, sync::Arc};
@@ -25,14 +29,16 @@ use crate::admission::{Admission, Turned};
 pub struct Handler {
     revision: Arc<Revision>,
     admission: Arc<Admission>,
+    watching: Watching,
 }
 
 impl Handler {
-    /// Answers with this revision, as long as the gate admits.
-    pub fn new(revision: Arc<Revision>, admission: Arc<Admission>) -> Self {
+    /// Answers with this revision, as long as the gate admits; `watching` is told what its invocations do.
+    pub fn new(revision: Arc<Revision>, admission: Arc<Admission>, watching: Watching) -> Self {
         Self {
             revision,
             admission,
+            watching,
         }
     }
 }
@@ -40,6 +46,7 @@ impl Handler {
 impl Destination for Handler {
     fn call(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         let (revision, admission) = (Arc::clone(&self.revision), Arc::clone(&self.admission));
+        let watching = self.watching.clone();
         Box::pin(async move {
             let Some(exchange) = request.extensions().get::<Arc<Exchange>>().map(Arc::clone) else {
                 return Problem::internal().response(coracle_gateway::RequestId::random());
@@ -47,7 +54,11 @@ impl Destination for Handler {
             exchange.set_app(Arc::clone(&revision.template().app));
             exchange.set_component(Arc::clone(&revision.template().component));
             match admission.enter().await {
-                Ok(place) => invocation::run(revision, place, exchange, request).await,
+                Ok(place) => {
+                    let (watched, request) = watching.begin(&exchange, request);
+                    let response = invocation::run(revision, place, exchange, request, watched.clone());
+                    watched.answer(response.await)
+                }
                 Err(turned) => overloaded(turned).answer(&exchange),
             }
         })

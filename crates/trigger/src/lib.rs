@@ -7,4 +7,6 @@ pub mod admission;
 pub mod http;
 
 pub use admission::{Admission, Turned};
-pub use http::{Handler, Revision, UnservableError};
+pub use http::{
+    Handler, Holdings, Recordings, ReplayError, Revision, UnservableError, Watching, replay,
+};

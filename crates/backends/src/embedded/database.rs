@@ -113,7 +113,7 @@ pub enum OpenError {
         directory: PathBuf,
     },
     /// The directory is not there and could not be made.
-    #[error("cannot make the state directory {path:?}")]
+    #[error("cannot make the state directory {path:?}: {source}")]
     Directory {
         /// The state directory.
         path: PathBuf,
@@ -121,7 +121,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The file could not be opened, read or written.
-    #[error("cannot open the key-value store {path:?}")]
+    #[error("cannot open the key-value store {path:?}: {source}")]
     File {
         /// The file.
         path: PathBuf,

@@ -12,10 +12,12 @@ use super::{
     client::Client,
     contract::{Error, Timeouts},
     grant::GrantSet,
+    observed,
 };
 use crate::{
     layer::Counters,
     logging::{Level, Source, line::Voice},
+    observe::Observation,
 };
 
 /// Bytes a guest may hand over in one write of a body.
@@ -37,16 +39,18 @@ pub struct Outbound {
     authority: Authority,
     /// With the limit of this invocation; made by its first request.
     client: Option<Client>,
-    voice: Voice,
+    remarks: Voice,
+    observation: Observation,
 }
 
 impl Outbound {
-    /// Sends in the name of one component.
-    pub fn new(authority: Authority, voice: Voice) -> Self {
+    /// Sends in the name of one component; what it must tell the operator goes to `remarks`.
+    pub fn new(authority: Authority, remarks: Voice, observation: Observation) -> Self {
         Self {
             authority,
             client: None,
-            voice,
+            remarks,
+            observation,
         }
     }
 }
@@ -65,10 +69,10 @@ impl WasiHttpHooks for Outbound {
             .client
             .get_or_insert_with(|| self.authority.client.for_invocation())
             .clone();
-        let (grants, counters, voice) = (
+        let (grants, counters, remarks) = (
             Arc::clone(&self.authority.grants),
             Arc::clone(&self.authority.counters),
-            self.voice.clone(),
+            self.remarks.clone(),
         );
         let options = options.unwrap_or_default();
         let timeouts = Timeouts {
@@ -77,13 +81,15 @@ impl WasiHttpHooks for Outbound {
             between_bytes: options.between_bytes_timeout,
         };
         let request = request.map(|body| body.map_err(from_wasi).boxed_unsync());
+        let observation = self.observation.clone();
         Box::new(async move {
             let began = std::time::Instant::now();
-            let sent = client.send(&grants, request, timeouts).await;
+            let send = |request| async move { client.send(&grants, request, timeouts).await };
+            let sent = observed::send(&observation, request, timeouts, send).await;
             counters.count(0, began.elapsed(), sent.is_ok());
             let response = sent.map_err(|error| {
                 if !error.is_temporary() {
-                    voice.say(host_says(), &format!("outbound HTTP: {error}"));
+                    remarks.say(host_says(), &format!("outbound HTTP: {error}"));
                 }
                 to_wasi(error)
             })?;

@@ -8,13 +8,13 @@ pub mod draft2;
 
 use std::sync::Arc;
 
-use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::component::Resource;
 
 use super::{
     contract::{Call, Error, KeyValue, Reply},
     grant::Buckets,
 };
-use crate::contract::Shared;
+use crate::{contract::Shared, guest::Handles};
 
 /// Keys a page of `list-keys` holds.
 const PAGE_KEYS: u32 = 1_000;
@@ -45,25 +45,28 @@ impl From<Error> for Refusal {
 type Answer<T> = Result<T, Refusal>;
 
 fn open(
-    table: &mut ResourceTable,
+    handles: &mut Handles,
     buckets: &Buckets,
     name: &str,
 ) -> wasmtime::Result<Answer<Resource<OpenBucket>>> {
     Ok(match buckets.open(name) {
-        Some(bucket) => Ok(table.push(OpenBucket {
-            bucket,
-            cursors: Vec::new(),
-        })?),
+        Some(bucket) => {
+            let bucket = handles.observation.bucket(name, bucket);
+            Ok(handles.table.push(OpenBucket {
+                bucket,
+                cursors: Vec::new(),
+            })?)
+        }
         None => Err(Refusal::NoSuchStore),
     })
 }
 
 async fn call(
-    table: &mut ResourceTable,
+    handles: &mut Handles,
     bucket: &Resource<OpenBucket>,
     call: Call,
 ) -> wasmtime::Result<Answer<Reply>> {
-    let bucket = Arc::clone(&table.get(bucket)?.bucket);
+    let bucket = Arc::clone(&handles.table.get(bucket)?.bucket);
     Ok(bucket.call(call).await.map_err(Refusal::from))
 }
 
@@ -140,18 +143,18 @@ macro_rules! shared_translation {
         type Translated<T> = wasmtime::Result<Result<T, $error>>;
 
         async fn ask<T>(
-            table: &mut ResourceTable,
+            handles: &mut Handles,
             bucket: &Resource<OpenBucket>,
             call: Call,
             read: fn(Reply) -> super::Answer<T>,
         ) -> Translated<T> {
-            Ok(super::call(table, bucket, call)
+            Ok(super::call(handles, bucket, call)
                 .await?
                 .and_then(read)
                 .map_err($error::from))
         }
 
-        impl $store::Host for ResourceTable {
+        impl $store::Host for Handles {
             async fn open(
                 &mut self,
                 buckets: Buckets,
@@ -161,7 +164,7 @@ macro_rules! shared_translation {
             }
         }
 
-        impl $batch::Host for ResourceTable {
+        impl $batch::Host for Handles {
             async fn get_many(
                 &mut self,
                 _: Buckets,
@@ -202,7 +205,7 @@ macro_rules! shared_translation {
 /// The functions of the bucket resource; `$cursor` is what the drafts disagree on.
 macro_rules! bucket_translation {
     ($store:ident, $cursor:ty, $list:ident) => {
-        impl $store::HostBucket for ResourceTable {
+        impl $store::HostBucket for Handles {
             async fn get(
                 &mut self,
                 _: Buckets,
@@ -254,7 +257,7 @@ macro_rules! bucket_translation {
                 _: Buckets,
                 bucket: Resource<OpenBucket>,
             ) -> wasmtime::Result<()> {
-                self.delete(bucket)?;
+                self.table.delete(bucket)?;
                 Ok(())
             }
         }

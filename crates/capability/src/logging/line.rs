@@ -73,14 +73,14 @@ pub trait Lines: Send + Sync {
 pub struct Voice(Arc<VoiceState>);
 
 struct VoiceState {
-    speaker: Speaker,
+    speaker: Arc<Speaker>,
     lines: Arc<dyn Lines>,
     spoken: AtomicU32,
 }
 
 impl Voice {
     /// A voice that passes lines on.
-    pub fn new(speaker: Speaker, lines: Arc<dyn Lines>) -> Self {
+    pub fn new(speaker: Arc<Speaker>, lines: Arc<dyn Lines>) -> Self {
         Self(Arc::new(VoiceState {
             speaker,
             lines,

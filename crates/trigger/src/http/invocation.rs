@@ -13,6 +13,7 @@ use std::{
     task::Poll,
 };
 
+use coracle_capability::Invocation;
 use coracle_engine::{Account, Metered};
 use coracle_gateway::{Body, Exchange};
 use http::{Request, Response};
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 use super::{
     body::{Streaming, first_frames},
     failure::{Failure, check_head},
+    observed::Watched,
     p2, p3,
     revision::{HandlerPre, Revision},
 };
@@ -41,6 +43,7 @@ pub(super) async fn run(
     place: Place,
     exchange: Arc<Exchange>,
     request: Request<Body>,
+    watched: Watched,
 ) -> Response<Body> {
     let (head_sender, mut head) = oneshot::channel();
     let failed = Failed::default();
@@ -51,6 +54,7 @@ pub(super) async fn run(
         Arc::clone(&failed),
         request,
         head_sender,
+        watched,
     );
 
     let mut ended = None;
@@ -96,6 +100,7 @@ fn work(
     failed: Failed,
     request: Request<Body>,
     head: oneshot::Sender<Head>,
+    watched: Watched,
 ) -> Work {
     let limits = revision.limits();
     let (account, timeout) = (Account::new(limits.cpu), limits.timeout);
@@ -104,10 +109,16 @@ fn work(
         account: Arc::clone(&account),
         exchange: Arc::clone(&exchange),
     };
+    // Whoever watches is told when the guest is gone too.
+    let watching = watched.clone();
     let guest = {
         let (account, failed) = (Arc::clone(&account), Arc::clone(&failed));
         async move {
-            let mut store = revision.store(&account, exchange.request_id.to_string());
+            let mut store = revision.store(Invocation {
+                request_id: exchange.request_id.to_string(),
+                account: Arc::clone(&account),
+                observation: watched.observation.clone(),
+            });
             let ran = match &revision.handler {
                 HandlerPre::P2(pre) => p2::call(pre, &mut store, request, head).await,
                 HandlerPre::P3(pre) => p3::call(pre, &mut store, request, head).await,
@@ -120,6 +131,7 @@ fn work(
     };
     Box::pin(async move {
         let _place = place;
+        let _watching = watching;
         let told = told;
         let ran = {
             let guest = std::pin::pin!(tokio::time::timeout(timeout, Metered::new(guest, account)));

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use coracle_capability::{Guest, Template};
-use coracle_engine::{Account, Described, Limits, new_store};
+use coracle_capability::{Guest, Invocation, Template};
+use coracle_engine::{Described, Limits, new_store};
 use thiserror::Error;
 use wasmtime::{
     Store,
@@ -94,19 +94,10 @@ impl Revision {
         }
     }
 
-    pub(super) fn store(&self, account: &Arc<Account>, request_id: String) -> Store<Guest> {
-        let guest = Guest::new(
-            &self.template,
-            &self.limits,
-            Arc::clone(account),
-            request_id,
-        );
-        new_store(
-            self.component().engine(),
-            guest,
-            &self.limits,
-            Arc::clone(account),
-        )
+    pub(super) fn store(&self, invocation: Invocation) -> Store<Guest> {
+        let account = Arc::clone(&invocation.account);
+        let guest = Guest::new(&self.template, &self.limits, invocation);
+        new_store(self.component().engine(), guest, &self.limits, account)
     }
 }
 

@@ -1,9 +1,12 @@
 //! `wasi:keyvalue@0.2.0-draft`: numbers without sign, cursors that are numbers.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource};
 
 use super::{OpenBucket, Refusal};
-use crate::keyvalue::{Buckets, Call, Reply};
+use crate::{
+    guest::Handles,
+    keyvalue::{Buckets, Call, Reply},
+};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -37,7 +40,7 @@ pub fn link<T: Send + 'static>(
     interface: &str,
     name: &str,
     buckets: Buckets,
-    table: fn(&mut T) -> &mut ResourceTable,
+    table: fn(&mut T) -> &mut Handles,
 ) -> wasmtime::Result<bool> {
     let instance = &mut linker.instance(name)?;
     match interface {
@@ -52,7 +55,7 @@ pub fn link<T: Send + 'static>(
 struct Table;
 
 impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
+    type Data<'a> = &'a mut Handles;
 }
 
 super::shared_translation!(store, batch, WitError);
@@ -67,7 +70,7 @@ fn get_many_entry((key, value): (String, Option<Vec<u8>>)) -> GetManyEntry {
 
 /// Cursors are numbers here and keys in the contract: the open bucket remembers which key a number stands for.
 async fn list_keys(
-    table: &mut ResourceTable,
+    handles: &mut Handles,
     bucket: &Resource<OpenBucket>,
     cursor: Option<u64>,
 ) -> Translated<KeyResponse> {
@@ -75,7 +78,7 @@ async fn list_keys(
         None | Some(0) => None,
         Some(number) => {
             let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
-            match table.get(bucket)?.cursors.get(index) {
+            match handles.table.get(bucket)?.cursors.get(index) {
                 Some(key) => Some(key.clone()),
                 None => {
                     return Ok(Err(WitError::Other(
@@ -85,11 +88,11 @@ async fn list_keys(
             }
         }
     };
-    let (keys, more) = match ask(table, bucket, super::page(after), super::keys).await? {
+    let (keys, more) = match ask(handles, bucket, super::page(after), super::keys).await? {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let cursors = &mut table.get_mut(bucket)?.cursors;
+    let cursors = &mut handles.table.get_mut(bucket)?.cursors;
     let cursor = match keys.last() {
         Some(last) if more => {
             if cursors.last() != Some(last) {
@@ -102,7 +105,7 @@ async fn list_keys(
     Ok(Ok(KeyResponse { keys, cursor }))
 }
 
-impl atomics::Host for ResourceTable {
+impl atomics::Host for Handles {
     async fn increment(
         &mut self,
         _: Buckets,

@@ -1,10 +1,11 @@
 //! `wasi:keyvalue@0.2.0-draft2`: numbers with sign, cursors that are keys, compare-and-swap.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource};
 
 use super::{OpenBucket, Refusal};
 use crate::{
     contract::Shared,
+    guest::Handles,
     keyvalue::{Buckets, Call, KeyValue, Reply},
 };
 
@@ -53,7 +54,7 @@ pub fn link<T: Send + 'static>(
     interface: &str,
     name: &str,
     buckets: Buckets,
-    table: fn(&mut T) -> &mut ResourceTable,
+    table: fn(&mut T) -> &mut Handles,
 ) -> wasmtime::Result<bool> {
     let instance = &mut linker.instance(name)?;
     match interface {
@@ -68,7 +69,7 @@ pub fn link<T: Send + 'static>(
 struct Table;
 
 impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
+    type Data<'a> = &'a mut Handles;
 }
 
 super::shared_translation!(store, batch, WitError);
@@ -82,11 +83,11 @@ fn get_many_entry(entry: GetManyEntry) -> GetManyEntry {
 }
 
 async fn list_keys(
-    table: &mut ResourceTable,
+    handles: &mut Handles,
     bucket: &Resource<OpenBucket>,
     cursor: Option<String>,
 ) -> Translated<KeyResponse> {
-    let page = ask(table, bucket, super::page(cursor), super::keys).await?;
+    let page = ask(handles, bucket, super::page(cursor), super::keys).await?;
     Ok(page.map(|(keys, more)| KeyResponse {
         cursor: keys.last().filter(|_| more).cloned(),
         keys,
@@ -103,7 +104,7 @@ async fn read(bucket: &Shared<KeyValue>, key: &str) -> Result<Option<Vec<u8>>, W
     reply.and_then(super::value).map_err(WitError::from)
 }
 
-impl atomics::Host for ResourceTable {
+impl atomics::Host for Handles {
     async fn increment(
         &mut self,
         _: Buckets,
@@ -120,7 +121,7 @@ impl atomics::Host for ResourceTable {
         cas: Resource<Cas>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
-        let Cas { bucket, key, seen } = self.delete(cas)?;
+        let Cas { bucket, key, seen } = self.table.delete(cas)?;
         let swap = Call::CompareAndSwap {
             key: key.clone(),
             expected: seen,
@@ -130,7 +131,7 @@ impl atomics::Host for ResourceTable {
             Ok(Reply::Swapped(true)) => Ok(Ok(())),
             Ok(Reply::Swapped(false)) => match read(&bucket, &key).await {
                 // "This returns a new CAS handle for easy retries": updated to the latest version.
-                Ok(seen) => Ok(Err(CasError::CasFailed(self.push(Cas {
+                Ok(seen) => Ok(Err(CasError::CasFailed(self.table.push(Cas {
                     bucket,
                     key,
                     seen,
@@ -145,22 +146,22 @@ impl atomics::Host for ResourceTable {
     }
 }
 
-impl atomics::HostCas for ResourceTable {
+impl atomics::HostCas for Handles {
     async fn new(
         &mut self,
         _: Buckets,
         bucket: Resource<OpenBucket>,
         key: String,
     ) -> Translated<Resource<Cas>> {
-        let bucket = Shared::clone(&self.get(&bucket)?.bucket);
+        let bucket = Shared::clone(&self.table.get(&bucket)?.bucket);
         match read(&bucket, &key).await {
-            Ok(seen) => Ok(Ok(self.push(Cas { bucket, key, seen })?)),
+            Ok(seen) => Ok(Ok(self.table.push(Cas { bucket, key, seen })?)),
             Err(error) => Ok(Err(error)),
         }
     }
 
     async fn current(&mut self, _: Buckets, cas: Resource<Cas>) -> Translated<Option<Vec<u8>>> {
-        let cas = self.get(&cas)?;
+        let cas = self.table.get(&cas)?;
         let (bucket, key) = (Shared::clone(&cas.bucket), cas.key.clone());
         match read(&bucket, &key).await {
             Ok(seen) => Ok(Ok(seen)),
@@ -169,7 +170,7 @@ impl atomics::HostCas for ResourceTable {
     }
 
     async fn drop(&mut self, _: Buckets, cas: Resource<Cas>) -> wasmtime::Result<()> {
-        self.delete(cas)?;
+        self.table.delete(cas)?;
         Ok(())
     }
 }

@@ -1,0 +1,60 @@
+//! Watching one invocation from the layer of values: recording what it asked and was told, answering from a recording, holding its
+//! writes back.
+//!
+//! In: calls and answers of any contract. Out: a [`Recording`] that can be stored and replayed, the first call that differs, or the
+//! list of effects. An invocation that nobody observes carries none of this: it is attached per request, where a guest opens a
+//! resource or where its clocks are made.
+
+pub mod clock;
+pub mod event;
+pub mod file;
+pub mod hold;
+pub mod line;
+pub mod player;
+pub mod random;
+pub mod recorder;
+pub mod redact;
+pub mod snapshot;
+pub mod value;
+
+use std::sync::Arc;
+
+pub use event::{Answered, Event, Message, Recording, Request};
+pub use hold::{Effect, Effects};
+pub use player::{Difference, Player};
+pub use recorder::Recorder;
+
+use crate::{
+    contract::{Contract, Shared},
+    keyvalue::{self, KeyValue},
+};
+
+/// What is done with the calls of one invocation.
+#[derive(Clone, Default)]
+pub enum Observation {
+    /// Nothing: the plain path.
+    #[default]
+    None,
+    /// Every call and answer is written down.
+    Record(Arc<Recorder>),
+    /// Every call is answered from a recording; no backend is reached.
+    Replay(Arc<Player>),
+    /// Reads pass; writes stay in this invocation and are listed.
+    Hold(Arc<Effects>),
+}
+
+impl Observation {
+    /// Puts the layer of this observation around a bucket that is being opened.
+    pub fn bucket(&self, name: &str, bucket: Shared<KeyValue>) -> Shared<KeyValue> {
+        match self {
+            Observation::None => bucket,
+            Observation::Record(recorder) => recorded(recorder, name, bucket),
+            Observation::Replay(player) => Arc::new(player::Replay::<KeyValue>::new(Arc::clone(player), name)),
+            Observation::Hold(effects) => effects.bucket(name, || keyvalue::overlay::Overlay::new(bucket)),
+        }
+    }
+}
+
+fn recorded<C: Contract>(recorder: &Arc<Recorder>, name: &str, inner: Shared<C>) -> Shared<C> {
+    Arc::new(recorder::Record::new(inner, Arc::clone(recorder), name))
+}

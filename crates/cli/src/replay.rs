@@ -1,0 +1,134 @@
+//! `coracle replay` and `coracle recording show`.
+//!
+//! In: a file that `coracle run --record` wrote. Out: on standard output the first call or byte that differs, or the recording as text.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use coracle_host::{
+    observe::{
+        Message, Recording, file,
+        value::{show, show_bytes},
+    },
+    replay::Replayer,
+};
+
+use crate::args::Replay;
+
+/// The recording cannot be run.
+const CANNOT: u8 = 2;
+
+/// Replays a recording; status 0 when nothing differs, 1 when something does, 2 when it cannot be run.
+pub(crate) fn replay(args: &Replay) -> ExitCode {
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the difference is this command's result")]
+fn run(args: &Replay) -> anyhow::Result<ExitCode> {
+    let recording = file::read(&args.file)?;
+    let component = component(args, &recording)?;
+    let scratch = scratch()?;
+    let replayer = Replayer::open(&args.state_dir, Path::new("/proc/self/exe"))?;
+    let rehearsal = replayer.rehearse(recording, &component, &scratch.0)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    for _ in 0..args.times {
+        if let Some(difference) = runtime.block_on(rehearsal.run())? {
+            println!("{difference}");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let often = if args.times == 1 { String::new() } else { format!(", {} times", args.times) };
+    println!("same: every call and every byte{often}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn component(args: &Replay, recording: &Recording) -> anyhow::Result<Vec<u8>> {
+    let Recording { component, source, digest, .. } = recording;
+    if let Some(with) = &args.with {
+        if with.component != *component {
+            bail!("the recording is of component {component}, not {}", with.component);
+        }
+        return std::fs::read(&with.file).with_context(|| format!("reading {}", with.file.display()));
+    }
+    let bytes = std::fs::read(source).with_context(|| {
+        format!("reading the recorded component {}\nhint: name another place: --with {component}=FILE.wasm", source.display())
+    })?;
+    if coracle_engine::digest(&bytes) != *digest {
+        bail!(
+            "{0} is not the component that was recorded\nhint: to compare it with the recorded one: --with {component}={0}",
+            source.display()
+        );
+    }
+    Ok(bytes)
+}
+
+/// A directory that goes with this process.
+struct Scratch(PathBuf);
+
+fn scratch() -> anyhow::Result<Scratch> {
+    let dir = std::env::temp_dir().join(format!("coracle-replay-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+    Ok(Scratch(dir))
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Prints a recording.
+#[expect(clippy::print_stdout, reason = "the recording is this command's result")]
+pub(crate) fn show_file(path: &Path) -> anyhow::Result<ExitCode> {
+    print!("{}", text(&file::read(path)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(recording: &Recording) -> String {
+    let mut text = String::new();
+    let Recording { app, component, digest, request, answered, .. } = recording;
+    let short = digest.get(..16).unwrap_or(digest);
+    let _ = writeln!(text, "{app}/{component} {short}  request {}", recording.request_id);
+    if !recording.redacted.is_empty() {
+        let _ = writeln!(text, "redacted: {}", recording.redacted.join(", "));
+    }
+    if recording.truncated {
+        let _ = writeln!(text, "incomplete: a limit of the recorder was reached");
+    }
+    let _ = writeln!(text, "\n> {} {}", request.method, request.target);
+    message(&mut text, '>', &request.message);
+    for (number, event) in recording.events.iter().enumerate() {
+        let resource = if event.resource.is_empty() { String::new() } else { format!(" {:?}", event.resource) };
+        let _ = writeln!(text, "\n{}. {}{resource} {}", number + 1, event.capability, show(&event.call));
+        let _ = writeln!(text, "   = {}", show(&event.answer));
+    }
+    let reason = answered.reason.as_ref().map_or(String::new(), |reason| format!("  ({reason})"));
+    let _ = writeln!(text, "\n< {}{reason}", answered.status);
+    message(&mut text, '<', &answered.message);
+    if !answered.complete {
+        let _ = writeln!(text, "< broken off");
+    }
+    text
+}
+
+fn message(text: &mut String, side: char, message: &Message) {
+    for (name, value) in &message.headers {
+        let _ = writeln!(text, "{side} {name}: {}", value.escape_ascii());
+    }
+    if !message.body.is_empty() {
+        let _ = writeln!(text, "{side} {}", show_bytes(&message.body));
+    }
+    for (name, value) in &message.trailers {
+        let _ = writeln!(text, "{side} {name}: {} (trailer)", value.escape_ascii());
+    }
+}

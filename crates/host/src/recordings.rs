@@ -1,0 +1,166 @@
+//! Recordings on their way to files, and effects on their way to the log.
+//!
+//! In: what the invocations of a component did. Out: one file each, written by a thread of its own; or one line per effect. A full queue
+//! drops recordings and says so: answering requests comes first.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use coracle_capability::observe::{Effect, Recording, file, redact::redact, snapshot};
+use coracle_gateway::Exchange;
+use coracle_manifest::app::{Access, Component, FilesGrant};
+use coracle_observability::{GuestLine, GuestLog, Level, Source};
+use coracle_trigger::{Holdings, Recordings, Watching};
+
+/// Recordings that wait to be written.
+const QUEUE: usize = 256;
+
+/// What the node does with every invocation beside answering it.
+#[derive(Debug, Clone, Default)]
+pub enum Observing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Writes each as a file into this directory, without the values of these headers.
+    Record {
+        /// Where to.
+        dir: PathBuf,
+        /// Header names.
+        redact: Vec<String>,
+    },
+    /// Holds every write back and lists it in the log.
+    HoldWrites,
+}
+
+/// Observes the components of a node.
+pub struct Observers {
+    observing: Observing,
+    guests: Arc<GuestLog>,
+    files: Option<SyncSender<(PathBuf, Recording)>>,
+}
+
+impl Observers {
+    /// Creates the directory of recordings and starts their writer, when there is something to record.
+    ///
+    /// # Errors
+    /// When the directory cannot be created.
+    pub fn start(observing: Observing, guests: Arc<GuestLog>) -> std::io::Result<Self> {
+        let files = match &observing {
+            Observing::Record { dir, .. } => {
+                std::fs::create_dir_all(dir)?;
+                Some(writer()?)
+            }
+            Observing::Nothing | Observing::HoldWrites => None,
+        };
+        Ok(Self { observing, guests, files })
+    }
+
+    /// How the invocations of one component are watched.
+    pub fn component(&self, app: &str, component: &Component, digest: &str) -> Watching {
+        match (&self.observing, &self.files) {
+            (Observing::Record { dir, redact }, Some(files)) => Watching::Recording(Arc::new(ToFiles {
+                base: base(app, component, digest),
+                grants: component.grants.files.clone(),
+                dir: dir.clone(),
+                redact: redact.clone(),
+                files: files.clone(),
+            })),
+            (Observing::HoldWrites, _) => Watching::Holding(Arc::new(ToLog { guests: Arc::clone(&self.guests) })),
+            _ => Watching::Nobody,
+        }
+    }
+}
+
+fn base(app: &str, component: &Component, digest: &str) -> Recording {
+    let source = std::fs::canonicalize(&component.source).unwrap_or_else(|_| component.source.clone());
+    Recording {
+        app: app.into(),
+        component: component.name.to_string(),
+        source,
+        digest: digest.into(),
+        request_id: String::new(),
+        at_ms: 0,
+        buckets: component.grants.keyvalue.iter().map(|grant| grant.alias.clone()).collect(),
+        clock: component.grants.clock,
+        randomness: component.grants.randomness,
+        environment: component.environment.clone(),
+        config: component.config.clone(),
+        directories: Vec::new(),
+        request: Default::default(),
+        events: Vec::new(),
+        answered: Default::default(),
+        redacted: Vec::new(),
+        truncated: false,
+    }
+}
+
+/// Turns the invocations of one component into files.
+struct ToFiles {
+    base: Recording,
+    grants: Vec<FilesGrant>,
+    dir: PathBuf,
+    redact: Vec<String>,
+    files: SyncSender<(PathBuf, Recording)>,
+}
+
+impl Recordings for ToFiles {
+    fn begin(&self) -> Result<Recording, String> {
+        let mut recording = self.base.clone();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        recording.at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        for grant in &self.grants {
+            let directory = snapshot::take(&grant.dir, &grant.at, grant.access == Access::ReadWrite)
+                .map_err(|error| format!("reading {}: {error}", grant.dir_as_written))?;
+            recording.directories.push(directory);
+        }
+        Ok(recording)
+    }
+
+    fn finished(&self, mut recording: Recording) {
+        redact(&mut recording, &self.redact);
+        let path = self.dir.join(format!("{}-{}.recording", recording.at_ms, recording.request_id));
+        match self.files.try_send((path, recording)) {
+            Ok(()) => {}
+            Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) => {
+                tracing::warn!(path = %path.display(), "recording dropped: more arrive than can be written");
+            }
+        }
+    }
+}
+
+fn writer() -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
+    let (sender, receiver) = sync_channel::<(PathBuf, Recording)>(QUEUE);
+    std::thread::Builder::new().name("recordings".into()).spawn(move || {
+        for (path, recording) in receiver {
+            if let Err(error) = file::write(&recording, &path) {
+                tracing::warn!("{error}");
+            }
+        }
+    })?;
+    Ok(sender)
+}
+
+/// Lists effects among the guest's lines.
+struct ToLog {
+    guests: Arc<GuestLog>,
+}
+
+impl Holdings for ToLog {
+    fn held(&self, exchange: &Exchange, effects: Vec<Effect>) {
+        for effect in effects {
+            self.guests.write(&GuestLine {
+                app: exchange.app().unwrap_or("-"),
+                component: exchange.component().unwrap_or("-"),
+                request_id: &exchange.request_id.to_string(),
+                source: Source::Log { level: Level::Info, context: "held back" },
+                message: effect.to_string().as_bytes(),
+            });
+        }
+    }
+}
