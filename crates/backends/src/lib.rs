@@ -5,3 +5,11 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "environment")]
+pub mod environment;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(feature = "vault")]
+pub mod vault;

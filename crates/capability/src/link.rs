@@ -15,6 +15,7 @@ use crate::{
     guest::Guest,
     keyvalue::{self, Buckets},
     logging,
+    secrets::{self, Keyring},
 };
 
 pub use refusal::NotGranted;
@@ -26,6 +27,8 @@ pub struct Authority {
     pub component: String,
     /// The buckets it may open.
     pub buckets: Buckets,
+    /// The secrets it may hold.
+    pub secrets: Keyring,
     /// Its configuration.
     pub config: config::Values,
     /// Clocks and timers.
@@ -138,6 +141,7 @@ impl<'a> Import<'a> {
     }
 }
 
+const SECRETS_LINE: &str = r#"secrets = [{ name = "NAME" }]"#;
 const KEYVALUE_LINE: &str =
     r#"keyvalue = [{ bucket = "NAME", as = "default", access = "read-write" }]"#;
 
@@ -172,6 +176,18 @@ fn link_import(
                 Guest::handles,
             )?
             .into())
+        }
+        ("coracle:secrets" | "wasmcloud:secrets", _) if authority.secrets.is_empty() => Ok(Linked::NotGranted(SECRETS_LINE)),
+        ("coracle:secrets" | "wasmcloud:secrets", _) if import.interface == "reveal" && !authority.secrets.reveals() => {
+            Ok(Linked::NotGranted(secrets::host::REVEAL_LINE))
+        }
+        ("coracle:secrets", "0.1.0") => {
+            let secrets = authority.secrets.clone();
+            Ok(secrets::host::own::link(linker, import.interface, import.name, secrets, Guest::handles)?.into())
+        }
+        ("wasmcloud:secrets", "0.1.0-draft") => {
+            let secrets = authority.secrets.clone();
+            Ok(secrets::host::wasmcloud::link(linker, import.interface, import.name, secrets, Guest::handles)?.into())
         }
         ("wasi:config", version)
             if config::VERSIONS.contains(&version) && import.interface == "store" =>

@@ -27,6 +27,7 @@ pub use recorder::Recorder;
 use crate::{
     contract::{Contract, Shared},
     keyvalue::{self, KeyValue},
+    secrets::Secrets,
 };
 
 /// What is done with the calls of one invocation.
@@ -51,6 +52,15 @@ impl Observation {
             Observation::Record(recorder) => recorded(recorder, name, bucket),
             Observation::Replay(player) => Arc::new(player::Replay::<KeyValue>::new(Arc::clone(player), name)),
             Observation::Hold(effects) => effects.bucket(name, || keyvalue::overlay::Overlay::new(bucket)),
+        }
+    }
+
+    /// Puts the layer of this observation around a secret that is being got.
+    pub fn secret(&self, name: &str, secret: Shared<Secrets>) -> Shared<Secrets> {
+        match self {
+            Observation::None | Observation::Hold(_) => secret,
+            Observation::Record(recorder) => recorded(recorder, name, secret),
+            Observation::Replay(player) => Arc::new(player::Replay::<Secrets>::new(Arc::clone(player), name)),
         }
     }
 }

@@ -118,6 +118,11 @@ impl Cache {
         })
     }
 
+    /// A key of this node for another purpose; `context` is a constant of whoever asks.
+    pub fn derive_key(&self, context: &'static str) -> [u8; blake3::KEY_LEN] {
+        blake3::derive_key(context, &self.key)
+    }
+
     /// Makes a component ready: from the cache when its artifact is there and ours, else by compiling it. Blocks. Callers
     /// with the same bytes wait for one compilation.
     ///

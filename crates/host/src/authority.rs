@@ -16,23 +16,27 @@ use coracle_capability::{
     http::{
         address::{Allowed, Network},
         client::Client,
+        contract::Scheme,
         grant::{Grant, GrantSet},
         host::Authority as HttpAuthority,
+        tls::TlsSettings,
     },
     keyvalue::{Buckets, Granted, KeyValue, grant::Access as BucketAccess},
     layer::{Counters, Deadline, Meter},
     logging::Lines,
+    secrets::{self, Freshness, Header, Headers, Keyring, Reveal, Secrets},
 };
 use coracle_manifest::{
     Operator,
     app::{Access, App, Component, HttpGrant, HttpScheme},
-    name::BucketName,
+    name::{BucketName, SecretName},
+    operator::{Identity, Trust},
 };
 use thiserror::Error;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, filesystem::WasiFilesystemCtx};
 
-/// How long a bucket may take to answer.
-const BUCKET_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a backend may take to answer.
+const BACKEND_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why a grant cannot be turned into a handle.
 #[derive(Debug, Error)]
@@ -40,6 +44,14 @@ pub enum AuthorityError {
     /// A granted directory.
     #[error("opening the granted directory {path}: {why}")]
     Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A file of outbound TLS.
+    #[error("outbound TLS: {path}: {why}")]
+    Tls {
         /// Which.
         path: PathBuf,
         /// Why not.
@@ -55,6 +67,17 @@ pub enum AuthorityError {
     },
 }
 
+/// The resources of one app, by name.
+#[derive(Default)]
+pub struct Bound {
+    /// Buckets.
+    pub buckets: BTreeMap<BucketName, Shared<KeyValue>>,
+    /// Secrets, each with the name it is kept under.
+    pub secrets: BTreeMap<SecretName, (Shared<Secrets>, String)>,
+    /// Ports of the node that no guest may reach.
+    pub control_ports: Vec<u16>,
+}
+
 /// The counters of one component, for metrics.
 #[derive(Debug, Clone, Default)]
 pub struct ComponentCounters {
@@ -62,22 +85,24 @@ pub struct ComponentCounters {
     pub keyvalue: Arc<Counters>,
     /// Outbound requests.
     pub http: Arc<Counters>,
+    /// Secrets got and revealed.
+    pub secrets: Arc<Counters>,
 }
 
 /// What linking needs of one component's grants.
 pub fn authority(
     component: &Component,
-    buckets: &BTreeMap<BucketName, Shared<KeyValue>>,
+    bound: &Bound,
     counters: &ComponentCounters,
 ) -> Authority {
     let open = component.grants.keyvalue.iter().filter_map(|grant| {
         // The manifest has checked that every granted bucket is declared.
-        let backend = Arc::clone(buckets.get(&grant.bucket)?);
+        let backend = Arc::clone(bound.buckets.get(&grant.bucket)?);
         let access = match grant.access {
             Access::Read => BucketAccess::Read,
             Access::ReadWrite => BucketAccess::ReadWrite,
         };
-        let bounded: Shared<KeyValue> = Arc::new(Deadline::new(backend, BUCKET_DEADLINE));
+        let bounded: Shared<KeyValue> = Arc::new(Deadline::new(backend, BACKEND_DEADLINE));
         let granted: Shared<KeyValue> =
             Arc::new(Granted::new(bounded, access, grant.prefix.clone()));
         let metered: Shared<KeyValue> =
@@ -87,10 +112,23 @@ pub fn authority(
     Authority {
         component: component.name.to_string(),
         buckets: Buckets::new(open.collect()),
+        secrets: keyring(component, bound, counters),
         config: Values::new(component.config.clone()),
         clock: component.grants.clock,
         randomness: component.grants.randomness,
     }
+}
+
+fn keyring(component: &Component, bound: &Bound, counters: &ComponentCounters) -> Keyring {
+    let held = component.grants.secrets.iter().filter_map(|grant| {
+        let (store, kept_as) = bound.secrets.get(&grant.name)?;
+        let reveal = if grant.reveal { Reveal::Granted } else { Reveal::Withheld };
+        let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
+        let granted: Shared<Secrets> = Arc::new(secrets::Granted::new(bounded, kept_as.clone(), reveal));
+        let metered: Shared<Secrets> = Arc::new(Meter::new(granted, Arc::clone(&counters.secrets)));
+        Some((grant.name.to_string(), reveal, metered))
+    });
+    Keyring::new(component.name.as_str(), held.collect())
 }
 
 /// What every invocation of one component starts from.
@@ -101,6 +139,7 @@ pub fn template(
     app: &App,
     component: &Component,
     operator: &Operator,
+    bound: &Bound,
     client: &Client,
     counters: &ComponentCounters,
     lines: &Arc<dyn Lines>,
@@ -113,7 +152,7 @@ pub fn template(
         files_held: files(component, true)?,
         http: HttpAuthority {
             client: client.clone(),
-            grants: Arc::new(outbound(app, component, operator)?),
+            grants: Arc::new(outbound(app, component, operator, bound)?),
             counters: Arc::clone(&counters.http),
         },
         lines: Arc::clone(lines),
@@ -148,43 +187,42 @@ fn outbound(
     app: &App,
     component: &Component,
     operator: &Operator,
+    bound: &Bound,
 ) -> Result<GrantSet, AuthorityError> {
-    let grants = component
-        .grants
-        .http
-        .iter()
-        .map(grant)
-        .collect::<Result<_, _>>()?;
+    let grants = component.grants.http.iter().map(|grant| self::grant(grant, bound)).collect::<Result<_, _>>()?;
     let networks = operator
         .allowed_networks(&app.name)
         .into_iter()
         .filter_map(|network| network.to_string().parse::<Network>().ok());
+    let named = operator.allowed_hosts(&app.name).into_iter().filter_map(|host| host.to_string().parse().ok());
     let allowed = Allowed {
         networks: networks.collect(),
+        named: named.collect(),
         hosts: None,
-        control_ports: Vec::new(),
+        control_ports: bound.control_ports.clone(),
     };
-    Ok(GrantSet {
-        grants,
-        allowed: Arc::new(allowed),
-    })
+    Ok(GrantSet { grants, allowed: Arc::new(allowed) })
 }
 
-fn grant(grant: &HttpGrant) -> Result<Grant, AuthorityError> {
-    let refused = |why: &dyn std::fmt::Display| AuthorityError::Http {
-        grant: format!("{grant:?}"),
-        why: why.to_string(),
-    };
+fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
+    let refused = |why: &dyn std::fmt::Display| AuthorityError::Http { grant: format!("{grant:?}"), why: why.to_string() };
+    let mut headers = Vec::new();
+    for header in &grant.headers {
+        let Some((store, kept_as)) = bound.secrets.get(&header.secret) else { continue };
+        let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
+        headers.push(Header {
+            name: header.name.parse().map_err(|why: http::header::InvalidHeaderName| refused(&why))?,
+            format: header.format.parse().map_err(|why| refused(&why))?,
+            // The grant of the header is the host's right to use the secret here, and no right of the guest.
+            secret: Arc::new(secrets::Granted::new(bounded, kept_as.clone(), Reveal::Granted)),
+        });
+    }
     Ok(Grant {
-        host: grant
-            .host
-            .to_string()
-            .parse()
-            .map_err(|why| refused(&why))?,
+        host: grant.host.to_string().parse().map_err(|why| refused(&why))?,
         port: grant.port,
         scheme: match grant.scheme {
-            HttpScheme::Http => coracle_capability::http::contract::Scheme::Http,
-            HttpScheme::Https => coracle_capability::http::contract::Scheme::Https,
+            HttpScheme::Http => Scheme::Http,
+            HttpScheme::Https => Scheme::Https,
         },
         methods: grant
             .methods
@@ -192,11 +230,29 @@ fn grant(grant: &HttpGrant) -> Result<Grant, AuthorityError> {
             .map(|method| method.parse())
             .collect::<Result<_, _>>()
             .map_err(|why| refused(&why))?,
-        path: grant
-            .path
-            .to_string()
-            .parse()
-            .map_err(|why| refused(&why))?,
-        headers: Default::default(),
+        path: grant.path.to_string().parse().map_err(|why| refused(&why))?,
+        headers: Headers::new(headers, Freshness::default()),
     })
+}
+
+/// Whom outbound TLS of an app trusts, and who it says it is.
+///
+/// # Errors
+/// When a file of the operator cannot be read or used.
+pub fn tls(app: &App, operator: &Operator) -> Result<TlsSettings, AuthorityError> {
+    let settings = operator.outbound_tls(&app.name);
+    let read = |path: &Path| std::fs::read(path).map_err(|error| AuthorityError::Tls { path: path.to_path_buf(), why: error.to_string() });
+    let unusable = |path: &Path, why: String| AuthorityError::Tls { path: path.to_path_buf(), why };
+    let mut tls = TlsSettings::default();
+    tls = match &settings.trust {
+        Trust::System => tls,
+        Trust::SystemAnd(ca) => tls.trust(&read(ca)?).map_err(|why| unusable(ca, why.to_string()))?,
+        Trust::Only(ca) => tls.trust_only(&read(ca)?).map_err(|why| unusable(ca, why.to_string()))?,
+    };
+    match &settings.identity {
+        None => Ok(tls),
+        Some(Identity { certificate, key }) => {
+            tls.identify(&read(certificate)?, &read(key)?).map_err(|why| unusable(certificate, why.to_string()))
+        }
+    }
 }

@@ -22,14 +22,14 @@ use coracle_engine::{
 use coracle_gateway::{RouteEntry, Routes};
 use coracle_manifest::{
     Operator, Problem, Problems,
-    app::{App, Component},
-    name::{AppName, ComponentName},
+    app::{self, App, Component},
+    name::{AppName, BucketName, ComponentName},
     route,
 };
 use coracle_trigger::{Admission, Handler, Revision};
 
 use crate::{
-    authority::{self, ComponentCounters},
+    authority::{self, AuthorityError, Bound, ComponentCounters},
     recordings::Observers,
     resources::Resources,
 };
@@ -45,7 +45,8 @@ const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 pub struct Loader {
     cache: Cache,
     resources: Resources,
-    operator: Operator,
+    operator: Arc<Operator>,
+    control_ports: Vec<u16>,
     lines: Arc<dyn Lines>,
     observers: Observers,
     clients: Mutex<BTreeMap<AppName, Client>>,
@@ -66,6 +67,8 @@ pub struct LoadedApp {
     pub app: App,
     /// Its components as prepared.
     pub components: BTreeMap<ComponentName, LoadedComponent>,
+    /// What stands behind each bucket, in the operator's words.
+    pub backends: BTreeMap<BucketName, String>,
     /// The gate all components without a concurrency of their own share.
     pub admission: Arc<Admission>,
 }
@@ -96,13 +99,16 @@ impl Loader {
         cache: Cache,
         state_dir: &Path,
         operator: Operator,
+        control_ports: Vec<u16>,
         lines: Arc<dyn Lines>,
         observers: Observers,
     ) -> Self {
+        let operator = Arc::new(operator);
         Self {
             cache,
-            resources: Resources::new(state_dir),
+            resources: Resources::new(state_dir, Arc::clone(&operator)),
             operator,
+            control_ports,
             lines,
             observers,
             clients: Mutex::default(),
@@ -157,25 +163,29 @@ impl Loader {
         entries: &mut Vec<RouteEntry>,
     ) -> Result<LoadedApp, Problems> {
         let mut problems = Problems::default();
-        let mut buckets = BTreeMap::new();
+        let mut bound = Bound { control_ports: self.control_ports.clone(), ..Bound::default() };
         for bucket in app.buckets.values() {
             match self.resources.bucket(&app.name, bucket).await {
-                Ok(backend) => _ = buckets.insert(bucket.name.clone(), backend),
+                Ok(backend) => _ = bound.buckets.insert(bucket.name.clone(), backend),
                 Err(error) => {
-                    problems.extend(
-                        problem(
-                            &app.manifest,
-                            "bucket",
-                            format!("bucket {}: {error}", bucket.name),
-                            "",
-                            None,
-                        )
-                        .into(),
-                    );
+                    let message = format!("bucket {}: {error}", bucket.name);
+                    problems.extend(problem(&app.manifest, "bucket", message, "", None).into());
                 }
             }
         }
-        // Without its buckets an app cannot be linked, and saying so of every import would hide the cause.
+        for secret in app.secrets.values() {
+            match self.resources.secret(&app.name, secret).await {
+                Ok(kept) => _ = bound.secrets.insert(secret.name.clone(), kept),
+                Err(error) => {
+                    let message = format!("secret {}: {error}", secret.name);
+                    problems.extend(problem(&app.manifest, "secret", message, "", None).into());
+                }
+            }
+        }
+        if let Err(error) = self.client(&app) {
+            problems.extend(problem(self.operator.file(), "outbound", error.to_string(), "", None).into());
+        }
+        // Without its resources an app cannot be linked, and saying so of every import would hide the cause.
         let unbound = !problems.is_empty();
         let shared = Arc::new(Admission::new(
             DEFAULT_CONCURRENCY as usize,
@@ -198,10 +208,10 @@ impl Loader {
                 continue;
             }
             let counters = self.counters(&app.name, &component.name);
-            let authority = authority::authority(component, &buckets, &counters);
-            match self.revision(&app, component, &prepared, &authority, &counters) {
+            let authority = authority::authority(component, &bound, &counters);
+            match self.revision(&app, component, &prepared, &authority, &bound, &counters) {
                 Ok(revision) => {
-                    let admission = match component.limits.concurrency {
+                    let admission = match self.operator.limits_of(&app, component).concurrency {
                         Some(concurrency) => {
                             Arc::new(Admission::new(concurrency as usize, QUEUE, QUEUE_WAIT))
                         }
@@ -238,7 +248,10 @@ impl Loader {
                 });
             }
         }
+        let backends = app.buckets.values().map(|bucket| (bucket.name.clone(), self.resources.label(&app.name, bucket)));
+        let backends = backends.collect();
         Ok(LoadedApp {
+            backends,
             app,
             components,
             admission: shared,
@@ -289,6 +302,7 @@ impl Loader {
         component: &Component,
         prepared: &Prepared,
         authority: &coracle_capability::Authority,
+        bound: &Bound,
         counters: &ComponentCounters,
     ) -> Result<Revision, Problems> {
         let refused = |rule, message: String, fix: Option<String>| {
@@ -307,28 +321,31 @@ impl Loader {
             }
             problems
         })?;
-        let client = self.client(&app.name);
+        let client = self.client(app).map_err(|error| Problems::from(refused("outbound", error.to_string(), None)))?;
         let template = authority::template(
             app,
             component,
             &self.operator,
+            bound,
             &client,
             counters,
             &self.lines,
         )
         .map_err(|error| Problems::from(refused("grant", error.to_string(), None)))?;
-        Revision::new(linked, &prepared.described, template, limits(component)).map_err(|error| {
+        Revision::new(linked, &prepared.described, template, limits(&self.operator.limits_of(app, component))).map_err(|error| {
             let fix = "a component that serves exports wasi:http/incoming-handler@0.2.x or wasi:http/handler@0.3.x";
             refused("unservable", error.to_string(), Some(fix.into())).into()
         })
     }
 
-    fn client(&self, app: &AppName) -> Client {
+    /// The client of an app; made once, so that its connections outlive a swap.
+    fn client(&self, app: &App) -> Result<Client, AuthorityError> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients
-            .entry(app.clone())
-            .or_insert_with(|| Client::new(HttpSettings::default()))
-            .clone()
+        if let Some(client) = clients.get(&app.name) {
+            return Ok(client.clone());
+        }
+        let settings = HttpSettings { tls: authority::tls(app, &self.operator)?, ..HttpSettings::default() };
+        Ok(clients.entry(app.name.clone()).or_insert_with(|| Client::new(settings)).clone())
     }
 
     fn counters(&self, app: &AppName, component: &ComponentName) -> ComponentCounters {
@@ -370,15 +387,12 @@ fn unlinked(app: &App, component: &Component, error: &LinkError) -> Problem {
     }
 }
 
-fn limits(component: &Component) -> Limits {
+fn limits(granted: &app::Limits) -> Limits {
     let defaults = Limits::default();
     Limits {
-        memory_bytes: component
-            .limits
-            .memory_bytes
-            .unwrap_or(defaults.memory_bytes),
-        cpu: component.limits.cpu.unwrap_or(defaults.cpu),
-        timeout: component.limits.timeout.unwrap_or(defaults.timeout),
+        memory_bytes: granted.memory_bytes.unwrap_or(defaults.memory_bytes),
+        cpu: granted.cpu.unwrap_or(defaults.cpu),
+        timeout: granted.timeout.unwrap_or(defaults.timeout),
         ..defaults
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use coracle_capability::layer::Counters;
+use coracle_capability::{layer::Counters, secrets::DigestKey};
 use coracle_engine::{Cache, Compiler, Engines, Pool, cache::PrepareError};
 use coracle_gateway::{BindError, Config, Handle, Routes, Server};
 use coracle_manifest::{Operator, Problems, app::App};
@@ -119,11 +119,13 @@ impl Node {
         )?;
         let guests = Arc::new(GuestLog::new(settings.log.clone(), LineRate::default()));
         let lines = Arc::new(Voices(Arc::clone(&guests)));
-        let observers = Observers::start(settings.observing, Arc::clone(&guests)).map_err(NodeError::Recordings)?;
+        let key = DigestKey::new(cache.derive_key("coracle 2026 digests of secrets in recordings"));
+        let observers = Observers::start(settings.observing, Arc::clone(&guests), key).map_err(NodeError::Recordings)?;
         let loader = Arc::new(Loader::new(
             cache,
             &settings.state_dir,
             settings.operator,
+            settings.admin.iter().map(SocketAddr::port).collect(),
             lines,
             observers,
         ));
@@ -251,7 +253,7 @@ fn observe(
             .all_counters()
             .into_iter()
             .flat_map(|(app, component, counters)| {
-                [("keyvalue", counters.keyvalue), ("http", counters.http)].map(
+                [("keyvalue", counters.keyvalue), ("http", counters.http), ("secrets", counters.secrets)].map(
                     |(capability, counters)| {
                         capability_use(app.as_str(), component.as_str(), capability, &counters)
                     },

@@ -13,6 +13,7 @@ use std::{
 };
 
 use coracle_capability::observe::{Effect, Recording, file, redact::redact, snapshot};
+use coracle_capability::secrets::DigestKey;
 use coracle_gateway::Exchange;
 use coracle_manifest::app::{Access, Component, FilesGrant};
 use coracle_observability::{GuestLine, GuestLog, Level, Source};
@@ -42,6 +43,7 @@ pub enum Observing {
 pub struct Observers {
     observing: Observing,
     guests: Arc<GuestLog>,
+    key: DigestKey,
     files: Option<SyncSender<(PathBuf, Recording)>>,
 }
 
@@ -50,7 +52,7 @@ impl Observers {
     ///
     /// # Errors
     /// When the directory cannot be created.
-    pub fn start(observing: Observing, guests: Arc<GuestLog>) -> std::io::Result<Self> {
+    pub fn start(observing: Observing, guests: Arc<GuestLog>, key: DigestKey) -> std::io::Result<Self> {
         let files = match &observing {
             Observing::Record { dir, .. } => {
                 std::fs::create_dir_all(dir)?;
@@ -58,7 +60,7 @@ impl Observers {
             }
             Observing::Nothing | Observing::HoldWrites => None,
         };
-        Ok(Self { observing, guests, files })
+        Ok(Self { observing, guests, key, files })
     }
 
     /// How the invocations of one component are watched.
@@ -70,6 +72,7 @@ impl Observers {
                 dir: dir.clone(),
                 redact: redact.clone(),
                 files: files.clone(),
+                key: self.key.clone(),
             })),
             (Observing::HoldWrites, _) => Watching::Holding(Arc::new(ToLog { guests: Arc::clone(&self.guests) })),
             _ => Watching::Nobody,
@@ -86,6 +89,7 @@ fn base(app: &str, component: &Component, digest: &str) -> Recording {
         digest: digest.into(),
         request_id: String::new(),
         at_ms: 0,
+        secrets: component.grants.secrets.iter().map(|grant| (grant.name.to_string(), grant.reveal)).collect(),
         buckets: component.grants.keyvalue.iter().map(|grant| grant.alias.clone()).collect(),
         clock: component.grants.clock,
         randomness: component.grants.randomness,
@@ -107,6 +111,7 @@ struct ToFiles {
     dir: PathBuf,
     redact: Vec<String>,
     files: SyncSender<(PathBuf, Recording)>,
+    key: DigestKey,
 }
 
 impl Recordings for ToFiles {
@@ -120,6 +125,10 @@ impl Recordings for ToFiles {
             recording.directories.push(directory);
         }
         Ok(recording)
+    }
+
+    fn key(&self) -> DigestKey {
+        self.key.clone()
     }
 
     fn finished(&self, mut recording: Recording) {

@@ -22,6 +22,7 @@ use coracle_capability::{
     link,
     logging::{Line, Lines, Speaker},
     observe::{Difference, Recording, snapshot},
+    secrets::{self, Keyring, Reveal, Secrets},
 };
 use coracle_engine::{Cache, Compiler, Engines, Limits, Pool, cache::PrepareError};
 use coracle_trigger::{ReplayError, Revision, UnservableError, replay};
@@ -93,7 +94,13 @@ impl Replayer {
         // Opened by name and then answered from the recording: these are never reached.
         let never: Shared<KeyValue> = Arc::new(Memory::default());
         let buckets = recording.buckets.iter().map(|name| (name.clone(), Arc::clone(&never))).collect();
+        let nothing: Shared<Secrets> = Arc::new(secrets::Memory::new::<String, Vec<u8>>([]));
+        let ring = recording.secrets.iter().map(|(name, reveal)| {
+            let reveal = if *reveal { Reveal::Granted } else { Reveal::Withheld };
+            (name.clone(), reveal, Arc::clone(&nothing))
+        });
         let authority = Authority {
+            secrets: Keyring::new(recording.component.clone(), ring.collect()),
             component: recording.component.clone(),
             buckets: Buckets::new(buckets),
             config: Values::new(recording.config.clone()),
@@ -127,7 +134,8 @@ fn template(recording: &Recording, scratch: &Path) -> Result<Template, ReplayFai
             .map_err(|source| ReplayFailure::Restore { at: directory.at.clone(), source })?;
         directories.push((into, directory.at.clone(), directory.writable));
     }
-    let allowed = Arc::new(Allowed { networks: Vec::new(), hosts: Some(Vec::new()), control_ports: Vec::new() });
+    let allowed = Arc::new(Allowed { networks: Vec::new(), hosts: Some(Vec::new()),
+        named: Vec::new(), control_ports: Vec::new() });
     Ok(Template {
         app: recording.app.as_str().into(),
         component: recording.component.as_str().into(),

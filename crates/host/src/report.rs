@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use coracle_engine::Origin;
-use coracle_manifest::app::{Access, App, Component, HttpScheme};
+use coracle_manifest::app::{Access, Component, HttpScheme};
 
 use crate::load::{Loaded, LoadedApp};
 
@@ -48,14 +48,14 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
             component.size_bytes.div_ceil(1_000)
         );
         if let Some(component) = app.components.get(name) {
-            for line in grants(app, component) {
+            for line in grants(loaded, component) {
                 let _ = writeln!(text, "    may {line}");
             }
         }
     }
 }
 
-fn grants(app: &App, component: &Component) -> Vec<String> {
+fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
     let mut lines = Vec::new();
     let grants = &component.grants;
     for grant in &grants.keyvalue {
@@ -64,14 +64,9 @@ fn grants(app: &App, component: &Component) -> Vec<String> {
         } else {
             format!(" below {:?}", grant.prefix)
         };
-        let backend = app
-            .buckets
-            .get(&grant.bucket)
-            .map_or(String::new(), |bucket| {
-                format!(" ({:?})", bucket.backend).to_lowercase()
-            });
+        let backend = loaded.backends.get(&grant.bucket).map_or("", String::as_str);
         lines.push(format!(
-            "{} bucket {}{backend} as {:?}{below}",
+            "{} bucket {} ({backend}) as {:?}{below}",
             access(grant.access),
             grant.bucket,
             grant.alias
@@ -100,6 +95,10 @@ fn grants(app: &App, component: &Component) -> Vec<String> {
             grant.dir_as_written,
             grant.at
         ));
+    }
+    for grant in &grants.secrets {
+        let right = if grant.reveal { "hold and reveal" } else { "hold" };
+        lines.push(format!("{right} secret {}", grant.name));
     }
     if grants.clock {
         lines.push("read clocks and set timers".into());

@@ -3,22 +3,34 @@
 //! In: the buckets of an app. Out: backends, the same one for as long as the node runs, seeded once. With no word of the operator a
 //! bucket is embedded under the state directory.
 
+mod vendors;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use coracle_backends::embedded::{Config, OpenError, Store};
+use coracle_backends::{
+    embedded::{Config, OpenError, Store},
+    redis::{BucketSettings, KeyPath},
+};
 use coracle_capability::{
-    contract::Shared,
+    contract::{CallError as _, Shared},
     keyvalue::{Call, KeyValue, Memory},
+    layer::{Breaker, Tolerance},
+    secrets::{self, Secrets},
 };
 use coracle_manifest::{
-    app::{Bucket, BucketBackend},
+    Operator,
+    app::{Bucket, BucketBackend, Secret},
     name::AppName,
+    operator::{Backend, Binding, Redis},
 };
 use thiserror::Error;
+
+use vendors::{Vendors, in_vault};
+pub use vendors::VendorError;
 
 /// Largest seed file.
 const MAX_SEED_BYTES: u64 = 16 << 20;
@@ -26,6 +38,8 @@ const MAX_SEED_BYTES: u64 = 16 << 20;
 /// The backends of a node.
 pub struct Resources {
     state_dir: PathBuf,
+    operator: Arc<Operator>,
+    vendors: Vendors,
     embedded: OnceLock<Store>,
     memory: Mutex<HashMap<(String, String), Shared<KeyValue>>>,
 }
@@ -36,6 +50,12 @@ pub enum ResourceError {
     /// The embedded store.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A backend of the operator.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
+    /// What the operator binds it to cannot keep it.
+    #[error("{0}")]
+    Binding(String),
     /// The seed file cannot be read.
     #[error("reading {path}: {source}")]
     ReadSeed {
@@ -67,12 +87,14 @@ pub enum ResourceError {
 }
 
 impl Resources {
-    /// Resources under this state directory; nothing is opened before it is needed.
-    pub fn new(state_dir: &Path) -> Self {
+    /// Resources under this state directory and behind the operator's backends; nothing is opened before it is needed.
+    pub fn new(state_dir: &Path, operator: Arc<Operator>) -> Self {
         Self {
             state_dir: state_dir.to_path_buf(),
+            operator,
             embedded: OnceLock::new(),
             memory: Mutex::default(),
+            vendors: Vendors::default(),
         }
     }
 
@@ -80,41 +102,102 @@ impl Resources {
     ///
     /// # Errors
     /// See [`ResourceError`].
-    pub async fn bucket(
-        &self,
-        app: &AppName,
-        bucket: &Bucket,
-    ) -> Result<Shared<KeyValue>, ResourceError> {
-        let pairs = match &bucket.seed {
-            Some(path) => Some(read_seed(path)?),
-            None => None,
-        };
-        let failed = |source| ResourceError::WriteSeed {
-            bucket: bucket.name.to_string(),
-            source,
-        };
-        match bucket.backend {
-            BucketBackend::Embedded => {
-                let store = self.embedded()?;
-                if let Some(pairs) = pairs {
-                    store
-                        .seed(app.as_str(), bucket.name.as_str(), pairs)
-                        .await
-                        .map_err(failed)?;
-                }
-                Ok(store.bucket(app.as_str(), bucket.name.as_str()))
+    pub async fn bucket(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+        // A mock of a profile stands before the operator's word.
+        let binding = if bucket.mock { None } else { self.operator.bucket_binding(app, &bucket.name) };
+        match binding.as_ref().map(|binding| (&binding.settings, binding)) {
+            Some((Backend::Redis(settings), binding)) => self.in_redis(app, bucket, binding, settings).await,
+            Some((Backend::Vault(settings), binding)) => {
+                let vault = self.vendors.vault(&self.operator, &binding.backend, settings).await?;
+                let path = binding.path.clone().unwrap_or_else(|| format!("{app}/{}", bucket.name));
+                let failed = |error: coracle_backends::vault::ConfigError| ResourceError::Binding(error.to_string());
+                Ok(guarded(vault.bucket(&path).map_err(failed)?))
             }
-            BucketBackend::Memory => {
-                let (backend, is_new) = self.memory(app, bucket);
-                if let (true, Some(pairs)) = (is_new, pairs) {
-                    backend
-                        .call(Call::SetMany { pairs })
-                        .await
-                        .map_err(failed)?;
-                }
-                Ok(backend)
+            Some((Backend::Memory, _)) => self.in_memory(app, bucket).await,
+            Some((Backend::Embedded, _)) => self.in_embedded(app, bucket).await,
+            Some((Backend::Files(_) | Backend::Environment(_), binding)) => {
+                Err(ResourceError::Binding(format!("backend {} keeps secrets, not buckets", binding.backend)))
+            }
+            None => match bucket.backend {
+                BucketBackend::Embedded => self.in_embedded(app, bucket).await,
+                BucketBackend::Memory => self.in_memory(app, bucket).await,
+            },
+        }
+    }
+
+    /// What stands behind a bucket, for a person.
+    pub fn label(&self, app: &AppName, bucket: &Bucket) -> String {
+        let binding = if bucket.mock { None } else { self.operator.bucket_binding(app, &bucket.name) };
+        match (binding, bucket.backend) {
+            (Some(binding), _) => binding.backend.to_string(),
+            (None, BucketBackend::Embedded) => "embedded".into(),
+            (None, BucketBackend::Memory) => "memory".into(),
+        }
+    }
+
+    /// Where one secret of an app is, and the name it is kept under.
+    ///
+    /// # Errors
+    /// See [`ResourceError`].
+    pub async fn secret(&self, app: &AppName, secret: &Secret) -> Result<(Shared<Secrets>, String), ResourceError> {
+        let name = secret.name.to_string();
+        if let Some(mock) = &secret.value {
+            let store = secrets::Memory::new([(name.clone(), mock.reveal().as_bytes().to_vec())]);
+            return Ok((Arc::new(store), name));
+        }
+        let unbound = || ResourceError::Binding(format!("secret {name} is bound to nothing in host.toml"));
+        let binding = self.operator.secret_binding(app, &secret.name).ok_or_else(unbound)?;
+        let kept_as = binding.path.clone().unwrap_or_else(|| name.clone());
+        match &binding.settings {
+            Backend::Vault(settings) => {
+                let vault = self.vendors.vault(&self.operator, &binding.backend, settings).await?;
+                let field = binding.field.as_deref().unwrap_or("value");
+                let (store, kept_as) = in_vault(&vault, &kept_as, field).map_err(ResourceError::Binding)?;
+                Ok((Arc::new(Breaker::new(store, Tolerance::default())), kept_as))
+            }
+            Backend::Files(settings) => Ok((Vendors::files(&settings.dir), kept_as)),
+            Backend::Environment(settings) => Ok((Vendors::environment(&settings.prefix), kept_as)),
+            Backend::Memory | Backend::Embedded | Backend::Redis(_) => {
+                Err(ResourceError::Binding(format!("backend {} keeps buckets, not secrets", binding.backend)))
             }
         }
+    }
+
+    async fn in_redis(&self, app: &AppName, bucket: &Bucket, binding: &Binding, settings: &Redis) -> Result<Shared<KeyValue>, ResourceError> {
+        let client = self.vendors.redis(&self.operator, &binding.backend, settings).await?;
+        let path = binding.path.as_deref().unwrap_or_default().parse::<KeyPath>();
+        let path = path.map_err(|error| ResourceError::Binding(error.to_string()))?;
+        let place = BucketSettings { path, ttl: bucket.ttl };
+        if let Some(pairs) = seed(bucket)? {
+            // A server that is down now is told by the calls that need it; the seed is tried again at the next start.
+            match client.seed(app.as_str(), bucket.name.as_str(), &place, pairs).await {
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!(app = app.as_str(), bucket = bucket.name.as_str(), "not seeded: {error}");
+                }
+                seeded => _ = seeded.map_err(|source| not_seeded(bucket, source))?,
+            }
+        }
+        Ok(guarded(client.bucket(app.as_str(), bucket.name.as_str(), &place)))
+    }
+
+    async fn in_embedded(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+        warn_of_ttl(app, bucket, "embedded");
+        let store = self.embedded()?;
+        if let Some(pairs) = seed(bucket)? {
+            let seeded = store.seed(app.as_str(), bucket.name.as_str(), pairs).await;
+            seeded.map_err(|source| not_seeded(bucket, source))?;
+        }
+        Ok(store.bucket(app.as_str(), bucket.name.as_str()))
+    }
+
+    async fn in_memory(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+        warn_of_ttl(app, bucket, "memory");
+        let pairs = seed(bucket)?;
+        let (backend, is_new) = self.memory(app, bucket);
+        if let (true, Some(pairs)) = (is_new, pairs) {
+            backend.call(Call::SetMany { pairs }).await.map_err(|source| not_seeded(bucket, source))?;
+        }
+        Ok(backend)
     }
 
     fn embedded(&self) -> Result<&Store, ResourceError> {
@@ -129,11 +212,28 @@ impl Resources {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (app.to_string(), bucket.name.to_string());
         let is_new = !memory.contains_key(&key);
-        let backend = memory
-            .entry(key)
-            .or_insert_with(|| Arc::new(Memory::default()));
+        let backend = memory.entry(key).or_insert_with(|| Arc::new(Memory::default()));
         (Arc::clone(backend), is_new)
     }
+}
+
+/// A server elsewhere may be down: after some failures in a row its bucket answers at once.
+fn guarded(bucket: Shared<KeyValue>) -> Shared<KeyValue> {
+    Arc::new(Breaker::new(bucket, Tolerance::default()))
+}
+
+fn warn_of_ttl(app: &AppName, bucket: &Bucket, backend: &str) {
+    if bucket.ttl.is_some() {
+        tracing::warn!(app = app.as_str(), bucket = bucket.name.as_str(), "ttl has no effect: keys of the {backend} backend do not expire");
+    }
+}
+
+fn seed(bucket: &Bucket) -> Result<Option<Vec<(String, Vec<u8>)>>, ResourceError> {
+    bucket.seed.as_deref().map(read_seed).transpose()
+}
+
+fn not_seeded(bucket: &Bucket, source: coracle_capability::keyvalue::Error) -> ResourceError {
+    ResourceError::WriteSeed { bucket: bucket.name.to_string(), source }
 }
 
 fn read_seed(path: &Path) -> Result<Vec<(String, Vec<u8>)>, ResourceError> {

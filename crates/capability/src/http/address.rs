@@ -18,6 +18,8 @@ pub struct Allowed {
     pub networks: Vec<Network>,
     /// Which hosts may be granted at all; `None` is every host. Does not widen `networks`.
     pub hosts: Option<Vec<HostPattern>>,
+    /// Hosts that the operator names: what they resolve to may be dialled, special or not.
+    pub named: Vec<HostPattern>,
     /// Ports of this node's own control listeners: refused on its own addresses, whatever `networks` says.
     pub control_ports: Vec<u16>,
 }
@@ -26,6 +28,18 @@ impl Allowed {
     /// Whether this host may be granted.
     pub fn host(&self, host: &Host) -> bool {
         self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|pattern| pattern.covers(host)))
+    }
+
+    /// Whether this address of this host may be dialled now.
+    pub fn address_of(&self, host: &Host, address: SocketAddr) -> Result<(), Prohibited> {
+        if !self.named.iter().any(|pattern| pattern.covers(host)) {
+            return self.address(address);
+        }
+        let ip = address.ip().to_canonical();
+        if (ip.is_loopback() || is_own(ip)) && self.control_ports.contains(&address.port()) {
+            return Err(Prohibited { address, why: CONTROL });
+        }
+        Ok(())
     }
 
     /// Whether this address may be dialled now. Asked for every address, immediately before connecting to it.

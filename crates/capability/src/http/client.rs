@@ -141,7 +141,7 @@ impl Client {
         let target = Target::of(&head)?;
         let grant = grants.permits(&target)?;
         let declared = head::outgoing(&mut head.headers, self.app.settings.max_head_bytes)?;
-        put_headers(&mut head, grant);
+        put_headers(&mut head, grant).await?;
 
         let phases = self.phases(timeouts);
         let key = Arc::new(Key::new(&target, &grants.allowed));
@@ -300,9 +300,14 @@ fn spare(request: &Request<Sent>, progress: &Arc<Progress>) -> Option<Request<Se
     Some(spare)
 }
 
-fn put_headers(head: &mut request::Parts, grant: &Grant) {
-    for name in grant.headers.keys() {
+/// Puts the secrets of a grant into a request. Without them it is not sent.
+async fn put_headers(head: &mut request::Parts, grant: &Grant) -> Result<(), Error> {
+    for name in grant.headers.names() {
         head.headers.remove(name);
     }
-    head.headers.extend(grant.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if !grant.headers.is_empty() {
+        let secrets = grant.headers.headers().await;
+        head.headers.extend(secrets.map_err(|error| Error::Internal(format!("a secret of the grant cannot be had: {error}")))?);
+    }
+    Ok(())
 }

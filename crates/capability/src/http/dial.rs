@@ -73,7 +73,7 @@ pub(super) async fn dial(
     let mut remaining = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut first = Error::DestinationNotFound;
     for ip in addresses {
-        let attempt = connect(SocketAddr::new(ip.to_canonical(), port), allowed, share(deadline, remaining)).await;
+        let attempt = connect(host, SocketAddr::new(ip.to_canonical(), port), allowed, share(deadline, remaining)).await;
         match attempt {
             Ok(stream) => return Ok(stream),
             // What happened when dialling says more than that another address was prohibited.
@@ -99,8 +99,8 @@ async fn addresses(host: &Host, resolver: &dyn Resolve, deadline: Instant) -> Re
 }
 
 /// Check and connect stand together: nothing is awaited between them, and the address is a number by now.
-async fn connect(address: SocketAddr, allowed: &Allowed, deadline: Instant) -> Result<TcpStream, Error> {
-    allowed.address(address).map_err(|prohibited| Error::DestinationIpProhibited(prohibited.to_string()))?;
+async fn connect(host: &Host, address: SocketAddr, allowed: &Allowed, deadline: Instant) -> Result<TcpStream, Error> {
+    allowed.address_of(host, address).map_err(|prohibited| Error::DestinationIpProhibited(prohibited.to_string()))?;
     let attempt = timeout_at(deadline, TcpStream::connect(address)).await.map_err(|_| Error::ConnectionTimeout)?;
     let stream = attempt.map_err(|error| connect_error(&error))?;
     // Requests are written whole; waiting for more (Nagle) only delays the last segment.

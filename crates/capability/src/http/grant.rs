@@ -6,13 +6,14 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use super::{
     address::Allowed,
     contract::{Error, Scheme},
     target::{Host, MalformedHost, Target},
 };
+use crate::secrets::Headers;
 
 /// Everything one component may send, and where the operator lets it connect. Made once, when the component is linked.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl GrantSet {
 }
 
 /// Permission to send some requests to some hosts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// Which hosts.
     pub host: HostPattern,
@@ -49,9 +50,8 @@ pub struct Grant {
     pub methods: Vec<Method>,
     /// Which paths.
     pub path: PathPattern,
-    /// Put into every request under this grant, in place of the guest's, below what records: a secret the guest never
-    /// sees. Values are to be marked sensitive.
-    pub headers: HeaderMap,
+    /// Secrets put into every request under this grant, in place of what the guest wrote there.
+    pub headers: Headers,
 }
 
 impl Grant {

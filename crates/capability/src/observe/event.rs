@@ -81,6 +81,8 @@ pub struct Recording {
     pub at_ms: u64,
     /// The bucket names the component may open.
     pub buckets: Vec<String>,
+    /// The secrets it may hold, and whether it may reveal them.
+    pub secrets: Vec<(String, bool)>,
     /// Whether it may read clocks.
     pub clock: bool,
     /// Whether it may draw secure randomness.

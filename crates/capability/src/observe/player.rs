@@ -134,10 +134,11 @@ mod tests {
         contract::Shared,
         keyvalue::{Call, KeyValue, Memory, Reply},
         observe::{Recorder, recorder::Record},
+        secrets::DigestKey,
     };
 
     async fn recorded(calls: &[Call]) -> Player {
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));
         let bucket = Record::<KeyValue>::new(Arc::new(Memory::default()), Arc::clone(&recorder), "default");
         for call in calls {
             let _ = bucket.call(call.clone()).await;

@@ -12,14 +12,18 @@ use ciborium::Value;
 use serde::Serialize;
 
 use super::{event::Event, value::pack};
-use crate::contract::{Answer, Backend, Contract, Shared};
+use crate::{
+    contract::{Answer, Backend, Contract, Shared},
+    secrets::DigestKey,
+};
 
 /// Most events of one recording.
 const MAX_EVENTS: usize = 100_000;
 
 /// The events of one invocation.
-#[derive(Debug, Default)]
 pub struct Recorder {
+    /// Revealed secrets are written down as digests under this key.
+    key: DigestKey,
     events: Mutex<Vec<Event>>,
     truncated: AtomicBool,
 }
@@ -29,10 +33,15 @@ pub struct Recorder {
 pub struct Asked(usize);
 
 impl Recorder {
+    /// Nothing noted yet.
+    pub fn new(key: DigestKey) -> Self {
+        Self { key, events: Mutex::default(), truncated: AtomicBool::new(false) }
+    }
+
     /// Notes a call.
     pub fn ask(&self, capability: &str, resource: &str, call: &impl Serialize) -> Asked {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match pack(call) {
+        match self.key.during(|| pack(call)) {
             Ok(call) if events.len() < MAX_EVENTS => {
                 events.push(Event { capability: capability.into(), resource: resource.into(), call, answer: Value::Null });
                 Asked(events.len() - 1)
@@ -47,7 +56,7 @@ impl Recorder {
     /// Notes the answer to a call.
     pub fn answer(&self, asked: Asked, answer: &impl Serialize) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(event), Ok(answer)) = (events.get_mut(asked.0), pack(answer)) {
+        if let (Some(event), Ok(answer)) = (events.get_mut(asked.0), self.key.during(|| pack(answer))) {
             event.answer = answer;
         }
     }

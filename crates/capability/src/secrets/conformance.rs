@@ -20,7 +20,7 @@ pub const SEED: [(&str, &str); 2] = [
 ];
 
 /// What only some can hold: bytes that are not UTF-8.
-pub const BYTES: (&str, &[u8]) = ("suite-bytes", b"canary \xff\0\xfe");
+pub const BYTES: (&str, &[u8]) = ("suite-bytes", b"canary \xff\xfe\x80");
 
 /// The columns of the table that docs/capabilities.md shows.
 pub const ABILITIES: [&str; 5] = ["get", "reveal", "rotation", "past versions", "bytes"];

@@ -101,6 +101,13 @@ impl Default for Freshness {
 #[derive(Clone, Default)]
 pub struct Headers(Arc<Vec<Kept>>);
 
+/// The names only.
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.names()).finish()
+    }
+}
+
 impl Headers {
     /// Fetches nothing yet.
     pub fn new(headers: Vec<Header>, freshness: Freshness) -> Self {

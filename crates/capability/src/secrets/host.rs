@@ -6,13 +6,14 @@
 pub mod own;
 pub mod wasmcloud;
 
-use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime::component::{HasData, Resource};
 
 use super::{
     contract::{Call, Error, Reply, Secrets},
     grant::Keyring,
     value::{Revealed, SecretValue},
 };
+use crate::guest::Handles;
 use crate::contract::Shared;
 
 /// The line of a component's grants that lets it reveal a secret.
@@ -61,19 +62,20 @@ impl Handle {
 struct Table;
 
 impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
+    type Data<'a> = &'a mut Handles;
 }
 
 async fn get(
-    table: &mut ResourceTable,
+    handles: &mut Handles,
     keyring: &Keyring,
     name: String,
 ) -> wasmtime::Result<Result<Resource<Handle>, Error>> {
     let Some(secret) = keyring.secret(&name) else {
         return Ok(Err(Error::NotFound));
     };
+    let secret = handles.observation.secret(&name, secret);
     Ok(match Handle::newest(secret, name).await {
-        Ok(handle) => Ok(table.push(handle)?),
+        Ok(handle) => Ok(handles.table.push(handle)?),
         Err(error) => Err(error),
     })
 }

@@ -15,7 +15,7 @@ fn rates() -> Grant {
         scheme: Scheme::Https,
         methods: vec![Method::GET],
         path: "/rates/*".parse().unwrap(),
-        headers: HeaderMap::new(),
+        headers: Headers::default(),
     }
 }
 

@@ -145,7 +145,7 @@ pub fn grant(host: Host, port: u16, scheme: Scheme) -> Grant {
         scheme,
         methods: Vec::new(),
         path: PathPattern::Every,
-        headers: HeaderMap::new(),
+        headers: Headers::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use coracle_capability::observe::{Effect, Effects, Message, Observation, Recorder, Recording};
+use coracle_capability::secrets::DigestKey;
 use coracle_gateway::{Body, BodyError, Exchange};
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -38,6 +39,8 @@ pub trait Recordings: Send + Sync {
     /// # Errors
     /// Why there can be no recording now; the request is then answered unrecorded.
     fn begin(&self) -> Result<Recording, String>;
+    /// Under which key revealed secrets are written down.
+    fn key(&self) -> DigestKey;
     /// Takes a finished recording. Must not block for long: it runs where the invocation ended.
     fn finished(&self, recording: Recording);
 }
@@ -119,7 +122,7 @@ fn record(
     recording.request.method = head.method.to_string();
     recording.request.target = head.uri.to_string();
     recording.request.message.headers = fields(&head.headers);
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(recordings.key()));
     let capture = Arc::new(Capture {
         recordings,
         recorder: Arc::clone(&recorder),

@@ -1,8 +1,9 @@
 //! `coracle:secrets@0.1.0`.
 
-use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
 use super::{Handle, Table};
+use crate::guest::Handles;
 use crate::secrets::{Error, Keyring};
 
 mod bindings {
@@ -35,7 +36,7 @@ pub fn link<T: Send + 'static>(
     interface: &str,
     name: &str,
     keyring: Keyring,
-    table: fn(&mut T) -> &mut ResourceTable,
+    table: fn(&mut T) -> &mut Handles,
 ) -> wasmtime::Result<bool> {
     let instance = &mut linker.instance(name)?;
     match interface {
@@ -60,7 +61,7 @@ impl From<Error> for WitError {
 
 type Translated<T> = wasmtime::Result<Result<T, WitError>>;
 
-impl store::Host for ResourceTable {
+impl store::Host for Handles {
     async fn get(&mut self, keyring: Keyring, name: String) -> Translated<Resource<Handle>> {
         Ok(super::get(self, &keyring, name)
             .await?
@@ -68,20 +69,20 @@ impl store::Host for ResourceTable {
     }
 }
 
-impl store::HostSecret for ResourceTable {
+impl store::HostSecret for Handles {
     async fn version(&mut self, _: Keyring, secret: Resource<Handle>) -> wasmtime::Result<String> {
-        Ok(self.get(&secret)?.version.clone())
+        Ok(self.table.get(&secret)?.version.clone())
     }
 
     async fn drop(&mut self, _: Keyring, secret: Resource<Handle>) -> wasmtime::Result<()> {
-        self.delete(secret)?;
+        self.table.delete(secret)?;
         Ok(())
     }
 }
 
-impl reveal::Host for ResourceTable {
+impl reveal::Host for Handles {
     async fn reveal(&mut self, _: Keyring, secret: Resource<Handle>) -> Translated<WitValue> {
-        let handle = self.get(&secret)?.clone();
+        let handle = self.table.get(&secret)?.clone();
         Ok(match handle.reveal().await {
             Ok(value) => {
                 Ok(super::text_or_bytes(&value).map_or_else(WitValue::Bytes, WitValue::Text))

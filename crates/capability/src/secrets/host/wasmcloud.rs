@@ -1,8 +1,9 @@
 //! `wasmcloud:secrets@0.1.0-draft`: the same, but its `reveal` has no error.
 
-use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
 use super::{Handle, Table};
+use crate::guest::Handles;
 use crate::{
     NotGranted,
     secrets::{Error, Keyring},
@@ -38,7 +39,7 @@ pub fn link<T: Send + 'static>(
     interface: &str,
     name: &str,
     keyring: Keyring,
-    table: fn(&mut T) -> &mut ResourceTable,
+    table: fn(&mut T) -> &mut Handles,
 ) -> wasmtime::Result<bool> {
     let instance = &mut linker.instance(name)?;
     match interface {
@@ -59,7 +60,7 @@ impl From<Error> for WitError {
     }
 }
 
-impl store::Host for ResourceTable {
+impl store::Host for Handles {
     async fn get(
         &mut self,
         keyring: Keyring,
@@ -71,20 +72,20 @@ impl store::Host for ResourceTable {
     }
 }
 
-impl store::HostSecret for ResourceTable {
+impl store::HostSecret for Handles {
     async fn drop(&mut self, _: Keyring, secret: Resource<Handle>) -> wasmtime::Result<()> {
-        self.delete(secret)?;
+        self.table.delete(secret)?;
         Ok(())
     }
 }
 
-impl reveal::Host for ResourceTable {
+impl reveal::Host for Handles {
     async fn reveal(
         &mut self,
         keyring: Keyring,
         secret: Resource<Handle>,
     ) -> wasmtime::Result<WitValue> {
-        let handle = self.get(&secret)?.clone();
+        let handle = self.table.get(&secret)?.clone();
         let value = match handle.reveal().await {
             // The type has no word for it, so the handle moves on to the newest version.
             Err(Error::Superseded) => match Handle::newest(handle.secret, handle.name).await {

@@ -1,0 +1,11 @@
+//! Secrets as files of one directory, as orchestrators mount them: the file's name is the secret's.
+//!
+//! In: a directory. Out: secrets, read anew for every call, so that a changed file is a changed secret at once. A file is found
+//! beneath the directory or not at all: links that stay inside are followed, links that lead out are refused.
+
+mod client;
+mod config;
+mod secrets;
+
+pub use client::Directory;
+pub use config::Config;
