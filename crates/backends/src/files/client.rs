@@ -92,7 +92,7 @@ impl Opened {
         )
         .map_err(|_| Error::Failed("the directory of secrets cannot be opened".into()))?;
         // Without waiting for a writer, should it be a pipe.
-        let flags = flags | OFlags::NOCTTY;
+        let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let file = openat2(&directory, name, flags, Mode::empty(), beneath).map_err(refusal)?;
         let stat = fstat(&file).map_err(refusal)?;
