@@ -76,7 +76,11 @@ pub struct Guest {
 impl Guest {
     /// A fresh guest for one invocation.
     pub fn new(template: &Template, limits: &Limits, invocation: Invocation) -> Self {
-        let Invocation { request_id, account, observation } = invocation;
+        let Invocation {
+            request_id,
+            account,
+            observation,
+        } = invocation;
         let speaker = Arc::new(Speaker {
             app: Arc::clone(&template.app),
             component: Arc::clone(&template.component),
@@ -86,7 +90,13 @@ impl Guest {
         let remarks = Voice::new(Arc::clone(&speaker), Arc::clone(&template.lines));
         let voice = match &observation {
             Observation::None => remarks.clone(),
-            _ => Voice::new(speaker, Observed::new(observation.clone(), Arc::clone(&template.lines))),
+            _ => Voice::new(
+                speaker,
+                Arc::new(Observed::new(
+                    observation.clone(),
+                    Arc::clone(&template.lines),
+                )),
+            ),
         };
         let mut builder = WasiCtxBuilder::new();
         builder

@@ -177,17 +177,35 @@ fn link_import(
             )?
             .into())
         }
-        ("coracle:secrets" | "wasmcloud:secrets", _) if authority.secrets.is_empty() => Ok(Linked::NotGranted(SECRETS_LINE)),
-        ("coracle:secrets" | "wasmcloud:secrets", _) if import.interface == "reveal" && !authority.secrets.reveals() => {
+        ("coracle:secrets" | "wasmcloud:secrets", _) if authority.secrets.is_empty() => {
+            Ok(Linked::NotGranted(SECRETS_LINE))
+        }
+        ("coracle:secrets" | "wasmcloud:secrets", _)
+            if import.interface == "reveal" && !authority.secrets.reveals() =>
+        {
             Ok(Linked::NotGranted(secrets::host::REVEAL_LINE))
         }
         ("coracle:secrets", "0.1.0") => {
             let secrets = authority.secrets.clone();
-            Ok(secrets::host::own::link(linker, import.interface, import.name, secrets, Guest::handles)?.into())
+            Ok(secrets::host::own::link(
+                linker,
+                import.interface,
+                import.name,
+                secrets,
+                Guest::handles,
+            )?
+            .into())
         }
         ("wasmcloud:secrets", "0.1.0-draft") => {
             let secrets = authority.secrets.clone();
-            Ok(secrets::host::wasmcloud::link(linker, import.interface, import.name, secrets, Guest::handles)?.into())
+            Ok(secrets::host::wasmcloud::link(
+                linker,
+                import.interface,
+                import.name,
+                secrets,
+                Guest::handles,
+            )?
+            .into())
         }
         ("wasi:config", version)
             if config::VERSIONS.contains(&version) && import.interface == "store" =>

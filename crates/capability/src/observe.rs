@@ -50,8 +50,12 @@ impl Observation {
         match self {
             Observation::None => bucket,
             Observation::Record(recorder) => recorded(recorder, name, bucket),
-            Observation::Replay(player) => Arc::new(player::Replay::<KeyValue>::new(Arc::clone(player), name)),
-            Observation::Hold(effects) => effects.bucket(name, || keyvalue::overlay::Overlay::new(bucket)),
+            Observation::Replay(player) => {
+                Arc::new(player::Replay::<KeyValue>::new(Arc::clone(player), name))
+            }
+            Observation::Hold(effects) => {
+                effects.bucket(name, || keyvalue::overlay::Overlay::new(bucket))
+            }
         }
     }
 
@@ -60,7 +64,9 @@ impl Observation {
         match self {
             Observation::None | Observation::Hold(_) => secret,
             Observation::Record(recorder) => recorded(recorder, name, secret),
-            Observation::Replay(player) => Arc::new(player::Replay::<Secrets>::new(Arc::clone(player), name)),
+            Observation::Replay(player) => {
+                Arc::new(player::Replay::<Secrets>::new(Arc::clone(player), name))
+            }
         }
     }
 }

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::New(args) => create(&args),
         Command::Replay(args) => return replay::replay(&args),
-        Command::Recording { command: RecordingCommand::Show { file } } => replay::show_file(&file),
+        Command::Recording {
+            command: RecordingCommand::Show { file },
+        } => replay::show_file(&file),
         Command::CompileComponent { kind } => return compile(&kind),
     };
     ended.unwrap_or_else(|error| {
@@ -34,7 +36,10 @@ fn main() -> ExitCode {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "what to type next is this command's result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "what to type next is this command's result"
+)]
 fn create(args: &args::New) -> anyhow::Result<ExitCode> {
     println!("{}", new::create(&args.name, args.dir.as_deref())?);
     Ok(ExitCode::SUCCESS)

@@ -33,32 +33,50 @@ pub(crate) fn replay(args: &Replay) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the difference is this command's result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the difference is this command's result"
+)]
 fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     let recording = file::read(&args.file)?;
     let component = component(args, &recording)?;
     let scratch = scratch()?;
     let replayer = Replayer::open(&args.state_dir, Path::new("/proc/self/exe"))?;
     let rehearsal = replayer.rehearse(recording, &component, &scratch.0)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     for _ in 0..args.times {
         if let Some(difference) = runtime.block_on(rehearsal.run())? {
             println!("{difference}");
             return Ok(ExitCode::FAILURE);
         }
     }
-    let often = if args.times == 1 { String::new() } else { format!(", {} times", args.times) };
+    let often = if args.times == 1 {
+        String::new()
+    } else {
+        format!(", {} times", args.times)
+    };
     println!("same: every call and every byte{often}");
     Ok(ExitCode::SUCCESS)
 }
 
 fn component(args: &Replay, recording: &Recording) -> anyhow::Result<Vec<u8>> {
-    let Recording { component, source, digest, .. } = recording;
+    let Recording {
+        component,
+        source,
+        digest,
+        ..
+    } = recording;
     if let Some(with) = &args.with {
         if with.component != *component {
-            bail!("the recording is of component {component}, not {}", with.component);
+            bail!(
+                "the recording is of component {component}, not {}",
+                with.component
+            );
         }
-        return std::fs::read(&with.file).with_context(|| format!("reading {}", with.file.display()));
+        return std::fs::read(&with.file)
+            .with_context(|| format!("reading {}", with.file.display()));
     }
     let bytes = std::fs::read(source).with_context(|| {
         format!("reading the recorded component {}\nhint: name another place: --with {component}=FILE.wasm", source.display())
@@ -88,7 +106,10 @@ impl Drop for Scratch {
 }
 
 /// Prints a recording.
-#[expect(clippy::print_stdout, reason = "the recording is this command's result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the recording is this command's result"
+)]
 pub(crate) fn show_file(path: &Path) -> anyhow::Result<ExitCode> {
     print!("{}", text(&file::read(path)?));
     Ok(ExitCode::SUCCESS)
@@ -96,9 +117,20 @@ pub(crate) fn show_file(path: &Path) -> anyhow::Result<ExitCode> {
 
 fn text(recording: &Recording) -> String {
     let mut text = String::new();
-    let Recording { app, component, digest, request, answered, .. } = recording;
+    let Recording {
+        app,
+        component,
+        digest,
+        request,
+        answered,
+        ..
+    } = recording;
     let short = digest.get(..16).unwrap_or(digest);
-    let _ = writeln!(text, "{app}/{component} {short}  request {}", recording.request_id);
+    let _ = writeln!(
+        text,
+        "{app}/{component} {short}  request {}",
+        recording.request_id
+    );
     if !recording.redacted.is_empty() {
         let _ = writeln!(text, "redacted: {}", recording.redacted.join(", "));
     }
@@ -108,11 +140,24 @@ fn text(recording: &Recording) -> String {
     let _ = writeln!(text, "\n> {} {}", request.method, request.target);
     message(&mut text, '>', &request.message);
     for (number, event) in recording.events.iter().enumerate() {
-        let resource = if event.resource.is_empty() { String::new() } else { format!(" {:?}", event.resource) };
-        let _ = writeln!(text, "\n{}. {}{resource} {}", number + 1, event.capability, show(&event.call));
+        let resource = if event.resource.is_empty() {
+            String::new()
+        } else {
+            format!(" {:?}", event.resource)
+        };
+        let _ = writeln!(
+            text,
+            "\n{}. {}{resource} {}",
+            number + 1,
+            event.capability,
+            show(&event.call)
+        );
         let _ = writeln!(text, "   = {}", show(&event.answer));
     }
-    let reason = answered.reason.as_ref().map_or(String::new(), |reason| format!("  ({reason})"));
+    let reason = answered
+        .reason
+        .as_ref()
+        .map_or(String::new(), |reason| format!("  ({reason})"));
     let _ = writeln!(text, "\n< {}{reason}", answered.status);
     message(&mut text, '<', &answered.message);
     if !answered.complete {

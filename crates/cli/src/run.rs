@@ -35,7 +35,9 @@ const INTERRUPTED: u8 = 130;
 /// Runs until a signal ends it.
 pub(crate) fn run(args: &Run) -> anyhow::Result<ExitCode> {
     let served = args.served().unwrap_or_else(|error| error.exit());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(Session { args, served }.run());
     // What still runs was cut by the drain: nobody waits for it.
     runtime.shutdown_background();
@@ -50,8 +52,12 @@ struct Session<'a> {
 impl Session<'_> {
     async fn run(&self) -> anyhow::Result<ExitCode> {
         let log = LogWriter::stderr(format(self.args.log))?;
-        let filter = EnvFilter::try_from_env("CORACLE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-        tracing_subscriber::registry().with(filter).with(HostLog::new(log.clone())).init();
+        let filter =
+            EnvFilter::try_from_env("CORACLE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(HostLog::new(log.clone()))
+            .init();
         let mut signals = Signals::new()?;
         let code = tokio::select! {
             code = self.start_and_serve(&log) => code?,
@@ -80,7 +86,10 @@ impl Session<'_> {
             eprintln!("admin http://{address}/metrics, /livez, /readyz");
         }
         if let Some(dir) = &self.args.record {
-            eprintln!("recording every request into {}: the files hold what requests hold, mode 0600", dir.display());
+            eprintln!(
+                "recording every request into {}: the files hold what requests hold, mode 0600",
+                dir.display()
+            );
         }
         if self.args.hold_writes {
             eprintln!("holding writes back: each is listed in the log and none takes effect");
@@ -90,7 +99,10 @@ impl Session<'_> {
             () = self.keep_current(&node, watch) => {}
             () = signals.first() => {}
         }
-        eprintln!("draining: what runs may finish for {} s; a second signal ends at once", self.args.grace.as_secs());
+        eprintln!(
+            "draining: what runs may finish for {} s; a second signal ends at once",
+            self.args.grace.as_secs()
+        );
         let cut = node.drain(self.args.grace).await;
         if cut > 0 {
             eprintln!("{cut} requests were cut after the grace period");
@@ -98,12 +110,20 @@ impl Session<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn start(&self, log: &LogWriter, progress: &Progress) -> Result<(Node, String, Option<Watch>), StartError> {
+    async fn start(
+        &self,
+        log: &LogWriter,
+        progress: &Progress,
+    ) -> Result<(Node, String, Option<Watch>), StartError> {
         let operator = self.operator()?;
         let apps = self.apps()?;
         // What changes from now on is a change: watching begins before the first build.
         let mut watch = match self.args.watch {
-            true => Some(Watch::new(self.targets(&apps)).await.map_err(StartError::Watch)?),
+            true => Some(
+                Watch::new(self.targets(&apps))
+                    .await
+                    .map_err(StartError::Watch)?,
+            ),
             false => None,
         };
         self.build(&apps, &[], progress).await?;
@@ -127,14 +147,20 @@ impl Session<'_> {
 
     fn observing(&self) -> Observing {
         match &self.args.record {
-            Some(dir) => Observing::Record { dir: dir.clone(), redact: self.args.redact.clone() },
+            Some(dir) => Observing::Record {
+                dir: dir.clone(),
+                redact: self.args.redact.clone(),
+            },
             None if self.args.hold_writes => Observing::HoldWrites,
             None => Observing::Nothing,
         }
     }
 
     fn host_file(&self) -> &Path {
-        self.args.host_file.as_deref().unwrap_or(Path::new(operator::OPERATOR_FILE))
+        self.args
+            .host_file
+            .as_deref()
+            .unwrap_or(Path::new(operator::OPERATOR_FILE))
     }
 
     fn operator(&self) -> Result<Operator, Problems> {
@@ -160,13 +186,24 @@ impl Session<'_> {
                 Err(more) => problems.extend(more),
             }
         }
-        if problems.is_empty() { Ok(apps) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(apps)
+        } else {
+            Err(problems)
+        }
     }
 
-    async fn build(&self, apps: &[App], untimed: &[PathBuf], progress: &Progress) -> Result<(), StartError> {
+    async fn build(
+        &self,
+        apps: &[App],
+        untimed: &[PathBuf],
+        progress: &Progress,
+    ) -> Result<(), StartError> {
         if self.args.building() == Building::Stale {
             for app in apps {
-                build::build_all(app, untimed, progress).await.map_err(StartError::Build)?;
+                build::build_all(app, untimed, progress)
+                    .await
+                    .map_err(StartError::Build)?;
             }
         }
         Ok(())
@@ -187,8 +224,11 @@ impl Session<'_> {
             let change = watch.next().await;
             progress.say(format_args!("changed: {change}"));
             match self.reload(node, &mut watch, &change, &progress).await {
-                Ok(running) => progress.say(format_args!("swapped\n{}", running.trim_end())),
-                Err(error) => progress.say(format_args!("{error}\nhint: what was served before is still served")),
+                Ok(None) => progress.say("nothing to swap: the same components and grants"),
+                Ok(Some(running)) => progress.say(format_args!("swapped\n{}", running.trim_end())),
+                Err(error) => progress.say(format_args!(
+                    "{error}\nhint: what was served before is still served"
+                )),
             }
         }
     }
@@ -199,9 +239,12 @@ impl Session<'_> {
         watch: &mut Watch,
         change: &Change,
         progress: &Progress,
-    ) -> Result<String, StartError> {
+    ) -> Result<Option<String>, StartError> {
         let apps = self.apps()?;
-        watch.follow(self.targets(&apps)).await.map_err(StartError::Watch)?;
+        watch
+            .follow(self.targets(&apps))
+            .await
+            .map_err(StartError::Watch)?;
         let built = self.build(&apps, &change.untimed, progress).await;
         watch.built();
         built?;
@@ -252,7 +295,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn first(&mut self) {
@@ -282,18 +328,28 @@ struct Preparing<'a> {
 
 impl<'a> Preparing<'a> {
     fn new(progress: &'a Progress) -> Self {
-        Self { progress, steps: Mutex::default() }
+        Self {
+            progress,
+            steps: Mutex::default(),
+        }
     }
 }
 
 impl Watching for Preparing<'_> {
     fn preparing(&self, app: &str, component: &str) {
         let step = self.progress.step(format!("preparing {component}"));
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{app}/{component}"), step);
+        self.steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(format!("{app}/{component}"), step);
     }
 
     fn prepared(&self, app: &str, component: &str, origin: Origin) {
-        let step = self.steps.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("{app}/{component}"));
+        let step = self
+            .steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&format!("{app}/{component}"));
         let Some(step) = step else { return };
         match origin {
             Origin::Cached => drop(step),

@@ -181,7 +181,11 @@ impl Cache {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(entry.path("artifact"))
         else {
-            return if self.has_other_version(entry) { Found::Foreign } else { Found::Nothing };
+            return if self.has_other_version(entry) {
+                Found::Foreign
+            } else {
+                Found::Nothing
+            };
         };
         match self.is_ours(entry, &file) {
             Ok(true) => Found::Ours(file),
@@ -193,7 +197,9 @@ impl Cache {
     fn has_other_version(&self, entry: &Entry) -> bool {
         let name = format!("{}.artifact", entry.digest);
         let versions = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        versions.map(|version| version.path().join(&name)).any(|artifact| artifact.is_file())
+        versions
+            .map(|version| version.path().join(&name))
+            .any(|artifact| artifact.is_file())
     }
 
     /// Checks the tag once per boot and file; afterwards the record of that check.

@@ -90,11 +90,7 @@ pub struct ComponentCounters {
 }
 
 /// What linking needs of one component's grants.
-pub fn authority(
-    component: &Component,
-    bound: &Bound,
-    counters: &ComponentCounters,
-) -> Authority {
+pub fn authority(component: &Component, bound: &Bound, counters: &ComponentCounters) -> Authority {
     let open = component.grants.keyvalue.iter().filter_map(|grant| {
         // The manifest has checked that every granted bucket is declared.
         let backend = Arc::clone(bound.buckets.get(&grant.bucket)?);
@@ -122,9 +118,14 @@ pub fn authority(
 fn keyring(component: &Component, bound: &Bound, counters: &ComponentCounters) -> Keyring {
     let held = component.grants.secrets.iter().filter_map(|grant| {
         let (store, kept_as) = bound.secrets.get(&grant.name)?;
-        let reveal = if grant.reveal { Reveal::Granted } else { Reveal::Withheld };
+        let reveal = if grant.reveal {
+            Reveal::Granted
+        } else {
+            Reveal::Withheld
+        };
         let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
-        let granted: Shared<Secrets> = Arc::new(secrets::Granted::new(bounded, kept_as.clone(), reveal));
+        let granted: Shared<Secrets> =
+            Arc::new(secrets::Granted::new(bounded, kept_as.clone(), reveal));
         let metered: Shared<Secrets> = Arc::new(Meter::new(granted, Arc::clone(&counters.secrets)));
         Some((grant.name.to_string(), reveal, metered))
     });
@@ -161,7 +162,11 @@ pub fn template(
 
 fn files(component: &Component, held: bool) -> Result<WasiFilesystemCtx, AuthorityError> {
     preopened(component.grants.files.iter().map(|grant| {
-        (grant.dir.as_path(), grant.at.as_str(), grant.access == Access::ReadWrite && !held)
+        (
+            grant.dir.as_path(),
+            grant.at.as_str(),
+            grant.access == Access::ReadWrite && !held,
+        )
     }))
 }
 
@@ -174,11 +179,17 @@ pub fn preopened<'a>(
 ) -> Result<WasiFilesystemCtx, AuthorityError> {
     let mut builder = WasiCtxBuilder::new();
     for (dir, at, writable) in directories {
-        let permissions = if writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-        builder.preopened_dir(dir, at, permissions).map_err(|error| AuthorityError::Directory {
-            path: dir.to_path_buf(),
-            why: format!("{error:#}"),
-        })?;
+        let permissions = if writable {
+            FsPerms::ReadWrite
+        } else {
+            FsPerms::ReadOnly
+        };
+        builder
+            .preopened_dir(dir, at, permissions)
+            .map_err(|error| AuthorityError::Directory {
+                path: dir.to_path_buf(),
+                why: format!("{error:#}"),
+            })?;
     }
     Ok(builder.build().filesystem().clone())
 }
@@ -189,36 +200,63 @@ fn outbound(
     operator: &Operator,
     bound: &Bound,
 ) -> Result<GrantSet, AuthorityError> {
-    let grants = component.grants.http.iter().map(|grant| self::grant(grant, bound)).collect::<Result<_, _>>()?;
+    let grants = component
+        .grants
+        .http
+        .iter()
+        .map(|grant| self::grant(grant, bound))
+        .collect::<Result<_, _>>()?;
     let networks = operator
         .allowed_networks(&app.name)
         .into_iter()
         .filter_map(|network| network.to_string().parse::<Network>().ok());
-    let named = operator.allowed_hosts(&app.name).into_iter().filter_map(|host| host.to_string().parse().ok());
+    let named = operator
+        .allowed_hosts(&app.name)
+        .into_iter()
+        .filter_map(|host| host.to_string().parse().ok());
     let allowed = Allowed {
         networks: networks.collect(),
         named: named.collect(),
         hosts: None,
         control_ports: bound.control_ports.clone(),
     };
-    Ok(GrantSet { grants, allowed: Arc::new(allowed) })
+    Ok(GrantSet {
+        grants,
+        allowed: Arc::new(allowed),
+    })
 }
 
 fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
-    let refused = |why: &dyn std::fmt::Display| AuthorityError::Http { grant: format!("{grant:?}"), why: why.to_string() };
+    let refused = |why: &dyn std::fmt::Display| AuthorityError::Http {
+        grant: format!("{grant:?}"),
+        why: why.to_string(),
+    };
     let mut headers = Vec::new();
     for header in &grant.headers {
-        let Some((store, kept_as)) = bound.secrets.get(&header.secret) else { continue };
+        let Some((store, kept_as)) = bound.secrets.get(&header.secret) else {
+            continue;
+        };
         let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
         headers.push(Header {
-            name: header.name.parse().map_err(|why: http::header::InvalidHeaderName| refused(&why))?,
+            name: header
+                .name
+                .parse()
+                .map_err(|why: http::header::InvalidHeaderName| refused(&why))?,
             format: header.format.parse().map_err(|why| refused(&why))?,
             // The grant of the header is the host's right to use the secret here, and no right of the guest.
-            secret: Arc::new(secrets::Granted::new(bounded, kept_as.clone(), Reveal::Granted)),
+            secret: Arc::new(secrets::Granted::new(
+                bounded,
+                kept_as.clone(),
+                Reveal::Granted,
+            )),
         });
     }
     Ok(Grant {
-        host: grant.host.to_string().parse().map_err(|why| refused(&why))?,
+        host: grant
+            .host
+            .to_string()
+            .parse()
+            .map_err(|why| refused(&why))?,
         port: grant.port,
         scheme: match grant.scheme {
             HttpScheme::Http => Scheme::Http,
@@ -230,7 +268,11 @@ fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
             .map(|method| method.parse())
             .collect::<Result<_, _>>()
             .map_err(|why| refused(&why))?,
-        path: grant.path.to_string().parse().map_err(|why| refused(&why))?,
+        path: grant
+            .path
+            .to_string()
+            .parse()
+            .map_err(|why| refused(&why))?,
         headers: Headers::new(headers, Freshness::default()),
     })
 }
@@ -241,18 +283,30 @@ fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
 /// When a file of the operator cannot be read or used.
 pub fn tls(app: &App, operator: &Operator) -> Result<TlsSettings, AuthorityError> {
     let settings = operator.outbound_tls(&app.name);
-    let read = |path: &Path| std::fs::read(path).map_err(|error| AuthorityError::Tls { path: path.to_path_buf(), why: error.to_string() });
-    let unusable = |path: &Path, why: String| AuthorityError::Tls { path: path.to_path_buf(), why };
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| AuthorityError::Tls {
+            path: path.to_path_buf(),
+            why: error.to_string(),
+        })
+    };
+    let unusable = |path: &Path, why: String| AuthorityError::Tls {
+        path: path.to_path_buf(),
+        why,
+    };
     let mut tls = TlsSettings::default();
     tls = match &settings.trust {
         Trust::System => tls,
-        Trust::SystemAnd(ca) => tls.trust(&read(ca)?).map_err(|why| unusable(ca, why.to_string()))?,
-        Trust::Only(ca) => tls.trust_only(&read(ca)?).map_err(|why| unusable(ca, why.to_string()))?,
+        Trust::SystemAnd(ca) => tls
+            .trust(&read(ca)?)
+            .map_err(|why| unusable(ca, why.to_string()))?,
+        Trust::Only(ca) => tls
+            .trust_only(&read(ca)?)
+            .map_err(|why| unusable(ca, why.to_string()))?,
     };
     match &settings.identity {
         None => Ok(tls),
-        Some(Identity { certificate, key }) => {
-            tls.identify(&read(certificate)?, &read(key)?).map_err(|why| unusable(certificate, why.to_string()))
-        }
+        Some(Identity { certificate, key }) => tls
+            .identify(&read(certificate)?, &read(key)?)
+            .map_err(|why| unusable(certificate, why.to_string())),
     }
 }

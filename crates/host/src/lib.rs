@@ -7,13 +7,14 @@ pub mod authority;
 pub mod load;
 pub mod node;
 pub mod recordings;
+mod refusal;
 pub mod replay;
 pub mod report;
 pub mod resources;
 pub mod voice;
 
-pub use load::{Loaded, Loader};
 /// What the node's recordings are made of.
 pub use coracle_capability::observe;
-pub use recordings::Observing;
+pub use load::{Loaded, Loader};
 pub use node::{Node, NodeError, Settings};
+pub use recordings::Observing;

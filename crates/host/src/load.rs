@@ -11,17 +11,14 @@ use std::{
 };
 
 use coracle_capability::{
-    LinkError,
     http::client::{Client, Settings as HttpSettings},
     link,
     logging::Lines,
 };
-use coracle_engine::{
-    Cache, Component as Prepared, Limits, Origin, ReadError, cache::PrepareError,
-};
+use coracle_engine::{Cache, Component as Prepared, Limits, Origin};
 use coracle_gateway::{RouteEntry, Routes};
 use coracle_manifest::{
-    Operator, Problem, Problems,
+    Operator, Problems,
     app::{self, App, Component},
     name::{AppName, BucketName, ComponentName},
     route,
@@ -31,6 +28,7 @@ use coracle_trigger::{Admission, Handler, Revision};
 use crate::{
     authority::{self, AuthorityError, Bound, ComponentCounters},
     recordings::Observers,
+    refusal,
     resources::Resources,
 };
 
@@ -59,6 +57,22 @@ pub struct Loaded {
     pub routes: Routes,
     /// The apps, for the report.
     pub apps: Vec<LoadedApp>,
+}
+
+impl Loaded {
+    /// What makes two loads the same: the apps and the digests of their components.
+    pub fn identity(&self) -> Vec<(App, Vec<Arc<str>>)> {
+        let digests = |app: &LoadedApp| {
+            app.components
+                .values()
+                .map(|component| Arc::clone(&component.digest))
+                .collect()
+        };
+        self.apps
+            .iter()
+            .map(|app| (app.app.clone(), digests(app)))
+            .collect()
+    }
 }
 
 /// One app that is ready.
@@ -145,7 +159,8 @@ impl Loader {
             let mut problems = Problems::default();
             for error in errors {
                 problems.extend(
-                    problem(Path::new("routes"), "route", error.to_string(), "", None).into(),
+                    refusal::problem(Path::new("routes"), "route", error.to_string(), "", None)
+                        .into(),
                 );
             }
             problems
@@ -163,13 +178,18 @@ impl Loader {
         entries: &mut Vec<RouteEntry>,
     ) -> Result<LoadedApp, Problems> {
         let mut problems = Problems::default();
-        let mut bound = Bound { control_ports: self.control_ports.clone(), ..Bound::default() };
+        let mut bound = Bound {
+            control_ports: self.control_ports.clone(),
+            ..Bound::default()
+        };
         for bucket in app.buckets.values() {
             match self.resources.bucket(&app.name, bucket).await {
                 Ok(backend) => _ = bound.buckets.insert(bucket.name.clone(), backend),
                 Err(error) => {
                     let message = format!("bucket {}: {error}", bucket.name);
-                    problems.extend(problem(&app.manifest, "bucket", message, "", None).into());
+                    problems.extend(
+                        refusal::problem(&app.manifest, "bucket", message, "", None).into(),
+                    );
                 }
             }
         }
@@ -178,12 +198,23 @@ impl Loader {
                 Ok(kept) => _ = bound.secrets.insert(secret.name.clone(), kept),
                 Err(error) => {
                     let message = format!("secret {}: {error}", secret.name);
-                    problems.extend(problem(&app.manifest, "secret", message, "", None).into());
+                    problems.extend(
+                        refusal::problem(&app.manifest, "secret", message, "", None).into(),
+                    );
                 }
             }
         }
         if let Err(error) = self.client(&app) {
-            problems.extend(problem(self.operator.file(), "outbound", error.to_string(), "", None).into());
+            problems.extend(
+                refusal::problem(
+                    self.operator.file(),
+                    "outbound",
+                    error.to_string(),
+                    "",
+                    None,
+                )
+                .into(),
+            );
         }
         // Without its resources an app cannot be linked, and saying so of every import would hide the cause.
         let unbound = !problems.is_empty();
@@ -198,8 +229,8 @@ impl Loader {
             watching.preparing(app.name.as_str(), component.name.as_str());
             let prepared = match self.prepare(component) {
                 Ok(prepared) => prepared,
-                Err(problem) => {
-                    problems.extend(problem.into());
+                Err(more) => {
+                    problems.extend(more);
                     continue;
                 }
             };
@@ -217,10 +248,16 @@ impl Loader {
                         }
                         None => Arc::clone(&shared),
                     };
-                    let observed = self.observers.component(app.name.as_str(), component, &prepared.digest);
+                    let observed =
+                        self.observers
+                            .component(app.name.as_str(), component, &prepared.digest);
                     handlers.insert(
                         component.name.clone(),
-                        Arc::new(Handler::new(Arc::new(revision), Arc::clone(&admission), observed)),
+                        Arc::new(Handler::new(
+                            Arc::new(revision),
+                            Arc::clone(&admission),
+                            observed,
+                        )),
                     );
                     let loaded = LoadedComponent {
                         origin: prepared.origin,
@@ -248,7 +285,10 @@ impl Loader {
                 });
             }
         }
-        let backends = app.buckets.values().map(|bucket| (bucket.name.clone(), self.resources.label(&app.name, bucket)));
+        let backends = app
+            .buckets
+            .values()
+            .map(|bucket| (bucket.name.clone(), self.resources.label(&app.name, bucket)));
         let backends = backends.collect();
         Ok(LoadedApp {
             backends,
@@ -258,42 +298,18 @@ impl Loader {
         })
     }
 
-    fn prepare(&self, component: &Component) -> Result<Prepared, Problem> {
-        let refused = |rule, message: String, fix: Option<String>| {
-            problem(
-                &component.source,
-                rule,
-                format!("component {}: {message}", component.name),
-                "",
-                fix,
-            )
-        };
-        let read = |source: std::io::Error| {
-            refused(
-                "component-file",
-                format!("reading {}: {source}", component.source.display()),
-                None,
-            )
-        };
-        if std::fs::metadata(&component.source).map_err(read)?.len() > MAX_COMPONENT_BYTES {
-            return Err(refused(
-                "component-size",
-                format!("larger than {} MiB", MAX_COMPONENT_BYTES >> 20),
-                None,
-            ));
+    fn prepare(&self, component: &Component) -> Result<Prepared, Problems> {
+        let told = |refused: refusal::Unread| refusal::unread(component, &refused).into();
+        let metadata = std::fs::metadata(&component.source).map_err(|error| told(error.into()))?;
+        if metadata.len() > MAX_COMPONENT_BYTES {
+            return Err(told(refusal::Unread::TooLarge {
+                limit_bytes: MAX_COMPONENT_BYTES,
+            }));
         }
-        let bytes = std::fs::read(&component.source).map_err(read)?;
-        self.cache.prepare(&bytes).map_err(|error| match error {
-            PrepareError::Read(ReadError::CoreModule) => refused(
-                "core-module",
-                "a core module, not a component".into(),
-                Some("build for the target wasm32-wasip2, or wrap it: wasm-tools component new MODULE.wasm --adapt ADAPTER.wasm -o COMPONENT.wasm".into()),
-            ),
-            PrepareError::Read(error @ ReadError::NotWebAssembly) => refused("not-webassembly", error.to_string(), None),
-            PrepareError::Read(error) => refused("malformed-component", error.to_string(), None),
-            PrepareError::Compile(error) => refused("compile", error.to_string(), None),
-            error @ (PrepareError::Io { .. } | PrepareError::Load(_)) => refused("cache", error.to_string(), None),
-        })
+        let bytes = std::fs::read(&component.source).map_err(|error| told(error.into()))?;
+        self.cache
+            .prepare(&bytes)
+            .map_err(|error| refusal::unprepared(component, error).into())
     }
 
     fn revision(
@@ -306,22 +322,18 @@ impl Loader {
         counters: &ComponentCounters,
     ) -> Result<Revision, Problems> {
         let refused = |rule, message: String, fix: Option<String>| {
-            problem(
-                &component.source,
-                rule,
-                format!("component {}: {message}", component.name),
-                "",
-                fix,
-            )
+            refusal::of_component(component, rule, &message, fix)
         };
         let linked = link(&prepared.mapped, authority).map_err(|errors| {
             let mut problems = Problems::default();
             for error in errors {
-                problems.extend(unlinked(app, component, &error).into());
+                problems.extend(refusal::unlinked(app, component, &error).into());
             }
             problems
         })?;
-        let client = self.client(app).map_err(|error| Problems::from(refused("outbound", error.to_string(), None)))?;
+        let client = self
+            .client(app)
+            .map_err(|error| Problems::from(refused("outbound", error.to_string(), None)))?;
         let template = authority::template(
             app,
             component,
@@ -344,8 +356,14 @@ impl Loader {
         if let Some(client) = clients.get(&app.name) {
             return Ok(client.clone());
         }
-        let settings = HttpSettings { tls: authority::tls(app, &self.operator)?, ..HttpSettings::default() };
-        Ok(clients.entry(app.name.clone()).or_insert_with(|| Client::new(settings)).clone())
+        let settings = HttpSettings {
+            tls: authority::tls(app, &self.operator)?,
+            ..HttpSettings::default()
+        };
+        Ok(clients
+            .entry(app.name.clone())
+            .or_insert_with(|| Client::new(settings))
+            .clone())
     }
 
     fn counters(&self, app: &AppName, component: &ComponentName) -> ComponentCounters {
@@ -366,27 +384,6 @@ impl Loader {
     }
 }
 
-fn unlinked(app: &App, component: &Component, error: &LinkError) -> Problem {
-    let message = format!("component {}: {error}", component.name);
-    match error {
-        LinkError::UnknownImport { nearest, .. } => {
-            let fix = nearest
-                .as_ref()
-                .map(|nearest| format!("this host answers to {nearest}"));
-            problem(&component.source, "unknown-import", message, "", fix)
-        }
-        LinkError::NotGranted { line, .. } => {
-            let fix = format!(
-                "add to [component.{}.grants] in {}: {line}",
-                component.name,
-                app.manifest.display()
-            );
-            problem(&component.source, "not-granted", message, "", Some(fix))
-        }
-        LinkError::Mismatch(_) => problem(&component.source, "import-type", message, "", None),
-    }
-}
-
 fn limits(granted: &app::Limits) -> Limits {
     let defaults = Limits::default();
     Limits {
@@ -394,23 +391,5 @@ fn limits(granted: &app::Limits) -> Limits {
         cpu: granted.cpu.unwrap_or(defaults.cpu),
         timeout: granted.timeout.unwrap_or(defaults.timeout),
         ..defaults
-    }
-}
-
-fn problem(
-    file: &Path,
-    rule: &'static str,
-    message: String,
-    label: &str,
-    fix: Option<String>,
-) -> Problem {
-    Problem {
-        file: file.to_path_buf(),
-        span: None,
-        rule,
-        message,
-        label: label.into(),
-        fix,
-        related: Vec::new(),
     }
 }

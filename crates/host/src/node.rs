@@ -5,7 +5,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -89,6 +89,7 @@ pub struct Node {
     routes: Arc<ArcSwap<Routes>>,
     gates: Arc<ArcSwap<Vec<Arc<Admission>>>>,
     gateway: Handle,
+    serving: ArcSwap<Vec<(App, Vec<Arc<str>>)>>,
     ready: Arc<AtomicBool>,
     guests: Arc<GuestLog>,
     log: LogWriter,
@@ -117,10 +118,12 @@ impl Node {
             Compiler::new(settings.compiler),
             engines,
         )?;
+        hide_from_git(&settings.state_dir);
         let guests = Arc::new(GuestLog::new(settings.log.clone(), LineRate::default()));
         let lines = Arc::new(Voices(Arc::clone(&guests)));
         let key = DigestKey::new(cache.derive_key("coracle 2026 digests of secrets in recordings"));
-        let observers = Observers::start(settings.observing, Arc::clone(&guests), key).map_err(NodeError::Recordings)?;
+        let observers = Observers::start(settings.observing, Arc::clone(&guests), key)
+            .map_err(NodeError::Recordings)?;
         let loader = Arc::new(Loader::new(
             cache,
             &settings.state_dir,
@@ -131,6 +134,7 @@ impl Node {
         ));
         let loaded = loader.load(apps, watching).await.map_err(NodeError::Apps)?;
         let running = report(&loaded);
+        let serving = ArcSwap::from_pointee(loaded.identity());
 
         let gates = Arc::new(ArcSwap::from_pointee(gates(&loaded)));
         let metrics = Arc::new(Metrics::new());
@@ -175,6 +179,7 @@ impl Node {
             routes,
             gates,
             gateway,
+            serving,
             ready,
             guests,
             log: settings.log,
@@ -197,12 +202,21 @@ impl Node {
     ///
     /// # Errors
     /// Every problem of the new apps; then nothing has changed.
-    pub async fn swap(&self, apps: Vec<App>, watching: &dyn Watching) -> Result<String, Problems> {
+    pub async fn swap(
+        &self,
+        apps: Vec<App>,
+        watching: &dyn Watching,
+    ) -> Result<Option<String>, Problems> {
         let loaded = self.loader.load(apps, watching).await?;
+        let identity = loaded.identity();
+        if **self.serving.load() == identity {
+            return Ok(None);
+        }
         let running = report(&loaded);
+        self.serving.store(Arc::new(identity));
         self.gates.store(Arc::new(gates(&loaded)));
         self.routes.store(Arc::new(loaded.routes));
-        Ok(running)
+        Ok(Some(running))
     }
 
     /// Ends: accepts no more, lets what runs finish for up to `grace`, writes what is still to be logged. Returns how many
@@ -213,6 +227,14 @@ impl Node {
         self.guests.report_dropped();
         self.log.flush(Duration::from_secs(1));
         cut
+    }
+}
+
+/// State belongs to no repository, and writing it is no edit that a watch should build for. Not being able to say so harms nothing.
+fn hide_from_git(state_dir: &Path) {
+    let file = state_dir.join(".gitignore");
+    if !file.exists() {
+        let _ = std::fs::write(file, "*\n");
     }
 }
 
@@ -253,11 +275,14 @@ fn observe(
             .all_counters()
             .into_iter()
             .flat_map(|(app, component, counters)| {
-                [("keyvalue", counters.keyvalue), ("http", counters.http), ("secrets", counters.secrets)].map(
-                    |(capability, counters)| {
-                        capability_use(app.as_str(), component.as_str(), capability, &counters)
-                    },
-                )
+                [
+                    ("keyvalue", counters.keyvalue),
+                    ("http", counters.http),
+                    ("secrets", counters.secrets),
+                ]
+                .map(|(capability, counters)| {
+                    capability_use(app.as_str(), component.as_str(), capability, &counters)
+                })
             });
         uses.collect()
     });

@@ -52,7 +52,11 @@ impl Observers {
     ///
     /// # Errors
     /// When the directory cannot be created.
-    pub fn start(observing: Observing, guests: Arc<GuestLog>, key: DigestKey) -> std::io::Result<Self> {
+    pub fn start(
+        observing: Observing,
+        guests: Arc<GuestLog>,
+        key: DigestKey,
+    ) -> std::io::Result<Self> {
         let files = match &observing {
             Observing::Record { dir, .. } => {
                 std::fs::create_dir_all(dir)?;
@@ -60,28 +64,38 @@ impl Observers {
             }
             Observing::Nothing | Observing::HoldWrites => None,
         };
-        Ok(Self { observing, guests, key, files })
+        Ok(Self {
+            observing,
+            guests,
+            key,
+            files,
+        })
     }
 
     /// How the invocations of one component are watched.
     pub fn component(&self, app: &str, component: &Component, digest: &str) -> Watching {
         match (&self.observing, &self.files) {
-            (Observing::Record { dir, redact }, Some(files)) => Watching::Recording(Arc::new(ToFiles {
-                base: base(app, component, digest),
-                grants: component.grants.files.clone(),
-                dir: dir.clone(),
-                redact: redact.clone(),
-                files: files.clone(),
-                key: self.key.clone(),
+            (Observing::Record { dir, redact }, Some(files)) => {
+                Watching::Recording(Arc::new(ToFiles {
+                    base: base(app, component, digest),
+                    grants: component.grants.files.clone(),
+                    dir: dir.clone(),
+                    redact: redact.clone(),
+                    files: files.clone(),
+                    key: self.key.clone(),
+                }))
+            }
+            (Observing::HoldWrites, _) => Watching::Holding(Arc::new(ToLog {
+                guests: Arc::clone(&self.guests),
             })),
-            (Observing::HoldWrites, _) => Watching::Holding(Arc::new(ToLog { guests: Arc::clone(&self.guests) })),
             _ => Watching::Nobody,
         }
     }
 }
 
 fn base(app: &str, component: &Component, digest: &str) -> Recording {
-    let source = std::fs::canonicalize(&component.source).unwrap_or_else(|_| component.source.clone());
+    let source =
+        std::fs::canonicalize(&component.source).unwrap_or_else(|_| component.source.clone());
     Recording {
         app: app.into(),
         component: component.name.to_string(),
@@ -89,8 +103,18 @@ fn base(app: &str, component: &Component, digest: &str) -> Recording {
         digest: digest.into(),
         request_id: String::new(),
         at_ms: 0,
-        secrets: component.grants.secrets.iter().map(|grant| (grant.name.to_string(), grant.reveal)).collect(),
-        buckets: component.grants.keyvalue.iter().map(|grant| grant.alias.clone()).collect(),
+        secrets: component
+            .grants
+            .secrets
+            .iter()
+            .map(|grant| (grant.name.to_string(), grant.reveal))
+            .collect(),
+        buckets: component
+            .grants
+            .keyvalue
+            .iter()
+            .map(|grant| grant.alias.clone())
+            .collect(),
         clock: component.grants.clock,
         randomness: component.grants.randomness,
         environment: component.environment.clone(),
@@ -117,11 +141,14 @@ struct ToFiles {
 impl Recordings for ToFiles {
     fn begin(&self) -> Result<Recording, String> {
         let mut recording = self.base.clone();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         recording.at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         for grant in &self.grants {
-            let directory = snapshot::take(&grant.dir, &grant.at, grant.access == Access::ReadWrite)
-                .map_err(|error| format!("reading {}: {error}", grant.dir_as_written))?;
+            let directory =
+                snapshot::take(&grant.dir, &grant.at, grant.access == Access::ReadWrite)
+                    .map_err(|error| format!("reading {}: {error}", grant.dir_as_written))?;
             recording.directories.push(directory);
         }
         Ok(recording)
@@ -133,7 +160,10 @@ impl Recordings for ToFiles {
 
     fn finished(&self, mut recording: Recording) {
         redact(&mut recording, &self.redact);
-        let path = self.dir.join(format!("{}-{}.recording", recording.at_ms, recording.request_id));
+        let path = self.dir.join(format!(
+            "{}-{}.recording",
+            recording.at_ms, recording.request_id
+        ));
         match self.files.try_send((path, recording)) {
             Ok(()) => {}
             Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) => {
@@ -145,13 +175,15 @@ impl Recordings for ToFiles {
 
 fn writer() -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
     let (sender, receiver) = sync_channel::<(PathBuf, Recording)>(QUEUE);
-    std::thread::Builder::new().name("recordings".into()).spawn(move || {
-        for (path, recording) in receiver {
-            if let Err(error) = file::write(&recording, &path) {
-                tracing::warn!("{error}");
+    std::thread::Builder::new()
+        .name("recordings".into())
+        .spawn(move || {
+            for (path, recording) in receiver {
+                if let Err(error) = file::write(&recording, &path) {
+                    tracing::warn!("{error}");
+                }
             }
-        }
-    })?;
+        })?;
     Ok(sender)
 }
 
@@ -167,7 +199,10 @@ impl Holdings for ToLog {
                 app: exchange.app().unwrap_or("-"),
                 component: exchange.component().unwrap_or("-"),
                 request_id: &exchange.request_id.to_string(),
-                source: Source::Log { level: Level::Info, context: "held back" },
+                source: Source::Log {
+                    level: Level::Info,
+                    context: "held back",
+                },
                 message: effect.to_string().as_bytes(),
             });
         }

@@ -2,11 +2,7 @@
 //!
 //! In: a recording and the bytes of a component. Out: the first difference, or none.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use coracle_capability::{
     Authority, LinkError, Template,
@@ -65,7 +61,11 @@ pub enum ReplayFailure {
 }
 
 fn listed(errors: &[LinkError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// A component linked to a recording.
@@ -80,8 +80,15 @@ impl Replayer {
     /// # Errors
     /// When the cache cannot be opened.
     pub fn open(state_dir: &Path, compiler: &Path) -> Result<Self, PrepareError> {
-        let engines = Arc::new(Engines::new(Pool { slots: 16, ..Pool::default() }));
-        let cache = Cache::open(&state_dir.join("cache"), Compiler::new(compiler.to_path_buf()), engines)?;
+        let engines = Arc::new(Engines::new(Pool {
+            slots: 16,
+            ..Pool::default()
+        }));
+        let cache = Cache::open(
+            &state_dir.join("cache"),
+            Compiler::new(compiler.to_path_buf()),
+            engines,
+        )?;
         Ok(Self { cache })
     }
 
@@ -89,14 +96,27 @@ impl Replayer {
     ///
     /// # Errors
     /// See [`ReplayFailure`].
-    pub fn rehearse(&self, recording: Recording, component: &[u8], scratch: &Path) -> Result<Rehearsal, ReplayFailure> {
+    pub fn rehearse(
+        &self,
+        recording: Recording,
+        component: &[u8],
+        scratch: &Path,
+    ) -> Result<Rehearsal, ReplayFailure> {
         let prepared = self.cache.prepare(component)?;
         // Opened by name and then answered from the recording: these are never reached.
         let never: Shared<KeyValue> = Arc::new(Memory::default());
-        let buckets = recording.buckets.iter().map(|name| (name.clone(), Arc::clone(&never))).collect();
+        let buckets = recording
+            .buckets
+            .iter()
+            .map(|name| (name.clone(), Arc::clone(&never)))
+            .collect();
         let nothing: Shared<Secrets> = Arc::new(secrets::Memory::new::<String, Vec<u8>>([]));
         let ring = recording.secrets.iter().map(|(name, reveal)| {
-            let reveal = if *reveal { Reveal::Granted } else { Reveal::Withheld };
+            let reveal = if *reveal {
+                Reveal::Granted
+            } else {
+                Reveal::Withheld
+            };
             (name.clone(), reveal, Arc::clone(&nothing))
         });
         let authority = Authority {
@@ -106,12 +126,19 @@ impl Replayer {
             config: Values::new(recording.config.clone()),
             clock: recording.clock,
             randomness: recording.randomness,
-            ..Authority::default()
         };
         let linked = link(&prepared.mapped, &authority).map_err(ReplayFailure::Link)?;
         let template = template(&recording, scratch)?;
-        let revision = Arc::new(Revision::new(linked, &prepared.described, template, Limits::default())?);
-        Ok(Rehearsal { revision, recording })
+        let revision = Arc::new(Revision::new(
+            linked,
+            &prepared.described,
+            template,
+            Limits::default(),
+        )?);
+        Ok(Rehearsal {
+            revision,
+            recording,
+        })
     }
 }
 
@@ -131,20 +158,34 @@ fn template(recording: &Recording, scratch: &Path) -> Result<Template, ReplayFai
         let into = scratch.join(number.to_string());
         std::fs::create_dir_all(&into)
             .and_then(|()| snapshot::restore(directory, &into))
-            .map_err(|source| ReplayFailure::Restore { at: directory.at.clone(), source })?;
+            .map_err(|source| ReplayFailure::Restore {
+                at: directory.at.clone(),
+                source,
+            })?;
         directories.push((into, directory.at.clone(), directory.writable));
     }
-    let allowed = Arc::new(Allowed { networks: Vec::new(), hosts: Some(Vec::new()),
-        named: Vec::new(), control_ports: Vec::new() });
+    let allowed = Arc::new(Allowed {
+        networks: Vec::new(),
+        hosts: Some(Vec::new()),
+        named: Vec::new(),
+        control_ports: Vec::new(),
+    });
     Ok(Template {
         app: recording.app.as_str().into(),
         component: recording.component.as_str().into(),
         environment: Arc::new(BTreeMap::clone(&recording.environment)),
-        files: preopened(directories.iter().map(|(dir, at, writable)| (dir.as_path(), at.as_str(), *writable)))?,
+        files: preopened(
+            directories
+                .iter()
+                .map(|(dir, at, writable)| (dir.as_path(), at.as_str(), *writable)),
+        )?,
         files_held: preopened(std::iter::empty())?,
         http: HttpAuthority {
             client: Client::new(HttpSettings::default()),
-            grants: Arc::new(GrantSet { grants: Vec::new(), allowed }),
+            grants: Arc::new(GrantSet {
+                grants: Vec::new(),
+                allowed,
+            }),
             counters: Arc::default(),
         },
         lines: Arc::new(Silent),

@@ -64,7 +64,10 @@ fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
         } else {
             format!(" below {:?}", grant.prefix)
         };
-        let backend = loaded.backends.get(&grant.bucket).map_or("", String::as_str);
+        let backend = loaded
+            .backends
+            .get(&grant.bucket)
+            .map_or("", String::as_str);
         lines.push(format!(
             "{} bucket {} ({backend}) as {:?}{below}",
             access(grant.access),
@@ -97,7 +100,11 @@ fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
         ));
     }
     for grant in &grants.secrets {
-        let right = if grant.reveal { "hold and reveal" } else { "hold" };
+        let right = if grant.reveal {
+            "hold and reveal"
+        } else {
+            "hold"
+        };
         lines.push(format!("{right} secret {}", grant.name));
     }
     if grants.clock {

@@ -29,8 +29,8 @@ use coracle_manifest::{
 };
 use thiserror::Error;
 
-use vendors::{Vendors, in_vault};
 pub use vendors::VendorError;
+use vendors::{Vendors, in_vault};
 
 /// Largest seed file.
 const MAX_SEED_BYTES: u64 = 16 << 20;
@@ -102,21 +102,42 @@ impl Resources {
     ///
     /// # Errors
     /// See [`ResourceError`].
-    pub async fn bucket(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+    pub async fn bucket(
+        &self,
+        app: &AppName,
+        bucket: &Bucket,
+    ) -> Result<Shared<KeyValue>, ResourceError> {
         // A mock of a profile stands before the operator's word.
-        let binding = if bucket.mock { None } else { self.operator.bucket_binding(app, &bucket.name) };
+        let binding = if bucket.mock {
+            None
+        } else {
+            self.operator.bucket_binding(app, &bucket.name)
+        };
         match binding.as_ref().map(|binding| (&binding.settings, binding)) {
-            Some((Backend::Redis(settings), binding)) => self.in_redis(app, bucket, binding, settings).await,
+            Some((Backend::Redis(settings), binding)) => {
+                self.in_redis(app, bucket, binding, settings).await
+            }
             Some((Backend::Vault(settings), binding)) => {
-                let vault = self.vendors.vault(&self.operator, &binding.backend, settings).await?;
-                let path = binding.path.clone().unwrap_or_else(|| format!("{app}/{}", bucket.name));
-                let failed = |error: coracle_backends::vault::ConfigError| ResourceError::Binding(error.to_string());
+                let vault = self
+                    .vendors
+                    .vault(&self.operator, &binding.backend, settings)
+                    .await?;
+                let path = binding
+                    .path
+                    .clone()
+                    .unwrap_or_else(|| format!("{app}/{}", bucket.name));
+                let failed = |error: coracle_backends::vault::ConfigError| {
+                    ResourceError::Binding(error.to_string())
+                };
                 Ok(guarded(vault.bucket(&path).map_err(failed)?))
             }
             Some((Backend::Memory, _)) => self.in_memory(app, bucket).await,
             Some((Backend::Embedded, _)) => self.in_embedded(app, bucket).await,
             Some((Backend::Files(_) | Backend::Environment(_), binding)) => {
-                Err(ResourceError::Binding(format!("backend {} keeps secrets, not buckets", binding.backend)))
+                Err(ResourceError::Binding(format!(
+                    "backend {} keeps secrets, not buckets",
+                    binding.backend
+                )))
             }
             None => match bucket.backend {
                 BucketBackend::Embedded => self.in_embedded(app, bucket).await,
@@ -127,7 +148,11 @@ impl Resources {
 
     /// What stands behind a bucket, for a person.
     pub fn label(&self, app: &AppName, bucket: &Bucket) -> String {
-        let binding = if bucket.mock { None } else { self.operator.bucket_binding(app, &bucket.name) };
+        let binding = if bucket.mock {
+            None
+        } else {
+            self.operator.bucket_binding(app, &bucket.name)
+        };
         match (binding, bucket.backend) {
             (Some(binding), _) => binding.backend.to_string(),
             (None, BucketBackend::Embedded) => "embedded".into(),
@@ -139,48 +164,91 @@ impl Resources {
     ///
     /// # Errors
     /// See [`ResourceError`].
-    pub async fn secret(&self, app: &AppName, secret: &Secret) -> Result<(Shared<Secrets>, String), ResourceError> {
+    pub async fn secret(
+        &self,
+        app: &AppName,
+        secret: &Secret,
+    ) -> Result<(Shared<Secrets>, String), ResourceError> {
         let name = secret.name.to_string();
         if let Some(mock) = &secret.value {
             let store = secrets::Memory::new([(name.clone(), mock.reveal().as_bytes().to_vec())]);
             return Ok((Arc::new(store), name));
         }
-        let unbound = || ResourceError::Binding(format!("secret {name} is bound to nothing in host.toml"));
-        let binding = self.operator.secret_binding(app, &secret.name).ok_or_else(unbound)?;
+        let unbound =
+            || ResourceError::Binding(format!("secret {name} is bound to nothing in host.toml"));
+        let binding = self
+            .operator
+            .secret_binding(app, &secret.name)
+            .ok_or_else(unbound)?;
         let kept_as = binding.path.clone().unwrap_or_else(|| name.clone());
         match &binding.settings {
             Backend::Vault(settings) => {
-                let vault = self.vendors.vault(&self.operator, &binding.backend, settings).await?;
+                let vault = self
+                    .vendors
+                    .vault(&self.operator, &binding.backend, settings)
+                    .await?;
                 let field = binding.field.as_deref().unwrap_or("value");
-                let (store, kept_as) = in_vault(&vault, &kept_as, field).map_err(ResourceError::Binding)?;
+                let (store, kept_as) =
+                    in_vault(&vault, &kept_as, field).map_err(ResourceError::Binding)?;
                 Ok((Arc::new(Breaker::new(store, Tolerance::default())), kept_as))
             }
             Backend::Files(settings) => Ok((Vendors::files(&settings.dir), kept_as)),
             Backend::Environment(settings) => Ok((Vendors::environment(&settings.prefix), kept_as)),
-            Backend::Memory | Backend::Embedded | Backend::Redis(_) => {
-                Err(ResourceError::Binding(format!("backend {} keeps buckets, not secrets", binding.backend)))
-            }
+            Backend::Memory | Backend::Embedded | Backend::Redis(_) => Err(ResourceError::Binding(
+                format!("backend {} keeps buckets, not secrets", binding.backend),
+            )),
         }
     }
 
-    async fn in_redis(&self, app: &AppName, bucket: &Bucket, binding: &Binding, settings: &Redis) -> Result<Shared<KeyValue>, ResourceError> {
-        let client = self.vendors.redis(&self.operator, &binding.backend, settings).await?;
-        let path = binding.path.as_deref().unwrap_or_default().parse::<KeyPath>();
+    async fn in_redis(
+        &self,
+        app: &AppName,
+        bucket: &Bucket,
+        binding: &Binding,
+        settings: &Redis,
+    ) -> Result<Shared<KeyValue>, ResourceError> {
+        let client = self
+            .vendors
+            .redis(&self.operator, &binding.backend, settings)
+            .await?;
+        let path = binding
+            .path
+            .as_deref()
+            .unwrap_or_default()
+            .parse::<KeyPath>();
         let path = path.map_err(|error| ResourceError::Binding(error.to_string()))?;
-        let place = BucketSettings { path, ttl: bucket.ttl };
+        let place = BucketSettings {
+            path,
+            ttl: bucket.ttl,
+        };
         if let Some(pairs) = seed(bucket)? {
             // A server that is down now is told by the calls that need it; the seed is tried again at the next start.
-            match client.seed(app.as_str(), bucket.name.as_str(), &place, pairs).await {
+            match client
+                .seed(app.as_str(), bucket.name.as_str(), &place, pairs)
+                .await
+            {
                 Err(error) if error.is_temporary() => {
-                    tracing::warn!(app = app.as_str(), bucket = bucket.name.as_str(), "not seeded: {error}");
+                    tracing::warn!(
+                        app = app.as_str(),
+                        bucket = bucket.name.as_str(),
+                        "not seeded: {error}"
+                    );
                 }
                 seeded => _ = seeded.map_err(|source| not_seeded(bucket, source))?,
             }
         }
-        Ok(guarded(client.bucket(app.as_str(), bucket.name.as_str(), &place)))
+        Ok(guarded(client.bucket(
+            app.as_str(),
+            bucket.name.as_str(),
+            &place,
+        )))
     }
 
-    async fn in_embedded(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+    async fn in_embedded(
+        &self,
+        app: &AppName,
+        bucket: &Bucket,
+    ) -> Result<Shared<KeyValue>, ResourceError> {
         warn_of_ttl(app, bucket, "embedded");
         let store = self.embedded()?;
         if let Some(pairs) = seed(bucket)? {
@@ -190,12 +258,19 @@ impl Resources {
         Ok(store.bucket(app.as_str(), bucket.name.as_str()))
     }
 
-    async fn in_memory(&self, app: &AppName, bucket: &Bucket) -> Result<Shared<KeyValue>, ResourceError> {
+    async fn in_memory(
+        &self,
+        app: &AppName,
+        bucket: &Bucket,
+    ) -> Result<Shared<KeyValue>, ResourceError> {
         warn_of_ttl(app, bucket, "memory");
         let pairs = seed(bucket)?;
         let (backend, is_new) = self.memory(app, bucket);
         if let (true, Some(pairs)) = (is_new, pairs) {
-            backend.call(Call::SetMany { pairs }).await.map_err(|source| not_seeded(bucket, source))?;
+            backend
+                .call(Call::SetMany { pairs })
+                .await
+                .map_err(|source| not_seeded(bucket, source))?;
         }
         Ok(backend)
     }
@@ -212,7 +287,9 @@ impl Resources {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (app.to_string(), bucket.name.to_string());
         let is_new = !memory.contains_key(&key);
-        let backend = memory.entry(key).or_insert_with(|| Arc::new(Memory::default()));
+        let backend = memory
+            .entry(key)
+            .or_insert_with(|| Arc::new(Memory::default()));
         (Arc::clone(backend), is_new)
     }
 }
@@ -224,19 +301,29 @@ fn guarded(bucket: Shared<KeyValue>) -> Shared<KeyValue> {
 
 fn warn_of_ttl(app: &AppName, bucket: &Bucket, backend: &str) {
     if bucket.ttl.is_some() {
-        tracing::warn!(app = app.as_str(), bucket = bucket.name.as_str(), "ttl has no effect: keys of the {backend} backend do not expire");
+        tracing::warn!(
+            app = app.as_str(),
+            bucket = bucket.name.as_str(),
+            "ttl has no effect: keys of the {backend} backend do not expire"
+        );
     }
 }
 
-fn seed(bucket: &Bucket) -> Result<Option<Vec<(String, Vec<u8>)>>, ResourceError> {
+/// Keys and values of a seed.
+type Pairs = Vec<(String, Vec<u8>)>;
+
+fn seed(bucket: &Bucket) -> Result<Option<Pairs>, ResourceError> {
     bucket.seed.as_deref().map(read_seed).transpose()
 }
 
 fn not_seeded(bucket: &Bucket, source: coracle_capability::keyvalue::Error) -> ResourceError {
-    ResourceError::WriteSeed { bucket: bucket.name.to_string(), source }
+    ResourceError::WriteSeed {
+        bucket: bucket.name.to_string(),
+        source,
+    }
 }
 
-fn read_seed(path: &Path) -> Result<Vec<(String, Vec<u8>)>, ResourceError> {
+fn read_seed(path: &Path) -> Result<Pairs, ResourceError> {
     let malformed = |what: String| ResourceError::Seed {
         path: path.to_path_buf(),
         what,

@@ -1,7 +1,7 @@
 //! A server that guests call: answers every request alike and remembers what it was asked.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -9,6 +9,10 @@ use std::{
     },
     thread,
 };
+
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::tls::Certified;
 
 /// A running server; ends when dropped.
 #[derive(Debug)]
@@ -24,6 +28,18 @@ impl Upstream {
     /// # Panics
     /// When it cannot listen.
     pub fn answering(body: &str) -> Self {
+        Self::start(body, None)
+    }
+
+    /// Answers 200 with this body, behind TLS.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn answering_with_tls(body: &str, certified: &Certified) -> Self {
+        Self::start(body, Some(certified.server()))
+    }
+
+    fn start(body: &str, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let upstream = Self {
             address: listener.local_addr().expect("its address"),
@@ -40,8 +56,12 @@ impl Upstream {
                 if ended.load(Relaxed) {
                     return;
                 }
+                let connection = connection.and_then(patient);
                 // A client that leaves is the test's affair.
-                let _ = connection.and_then(|connection| serve(connection, &answer, &requests));
+                let _ = connection.and_then(|connection| match &tls {
+                    None => serve(connection, &answer, &requests),
+                    Some(tls) => over_tls(connection, tls, &answer, &requests),
+                });
             }
         });
         upstream
@@ -70,12 +90,29 @@ impl Drop for Upstream {
     }
 }
 
-fn serve(
+fn patient(connection: TcpStream) -> io::Result<TcpStream> {
+    connection.set_read_timeout(Some(crate::PATIENCE))?;
+    Ok(connection)
+}
+
+fn over_tls(
     connection: TcpStream,
+    tls: &Arc<rustls::ServerConfig>,
     answer: &str,
     requests: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    connection.set_read_timeout(Some(crate::PATIENCE))?;
+) -> io::Result<()> {
+    let session = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(session, connection);
+    serve(&mut stream, answer, requests)?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+fn serve(
+    connection: impl Read + Write,
+    answer: &str,
+    requests: &Mutex<Vec<String>>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

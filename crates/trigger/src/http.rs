@@ -56,7 +56,8 @@ impl Destination for Handler {
             match admission.enter().await {
                 Ok(place) => {
                     let (watched, request) = watching.begin(&exchange, request);
-                    let response = invocation::run(revision, place, exchange, request, watched.clone());
+                    let response =
+                        invocation::run(revision, place, exchange, request, watched.clone());
                     watched.answer(response.await)
                 }
                 Err(turned) => overloaded(turned).answer(&exchange),

@@ -59,7 +59,6 @@ struct State {
     mood: Mood,
     namespace: Option<String>,
     secrets: BTreeMap<String, Vec<Version>>,
-    /// Paths and queries as they were asked.
     asked: Vec<String>,
 }
 
@@ -85,7 +84,7 @@ impl Vault {
         socket.set_reuseaddr(true).unwrap();
         socket.bind(before.address).unwrap();
         let vault = Self::on(socket.listen(64).unwrap(), None);
-        vault.state().secrets = before.state().secrets.clone();
+        vault.state.lock().unwrap().secrets = before.state.lock().unwrap().secrets.clone();
         vault
     }
 
@@ -122,24 +121,20 @@ impl Vault {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     pub(crate) fn feels(&self, mood: Mood) {
-        self.state().mood = mood;
+        self.state.lock().unwrap().mood = mood;
     }
 
     pub(crate) fn requires_namespace(&self, namespace: &str) {
-        self.state().namespace = Some(namespace.into());
+        self.state.lock().unwrap().namespace = Some(namespace.into());
     }
 
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.state().asked.clone()
+        self.state.lock().unwrap().asked.clone()
     }
 
     /// Writes the next version of a secret, as `POST /v1/secret/data/PATH` would.
@@ -148,7 +143,9 @@ impl Vault {
             data: Some(data),
             is_destroyed: false,
         };
-        self.state()
+        self.state
+            .lock()
+            .unwrap()
             .secrets
             .entry(path.into())
             .or_default()
@@ -171,7 +168,7 @@ impl Vault {
 
     /// Deletes a version, or destroys it.
     pub(crate) fn delete(&self, path: &str, version: usize, destroy: bool) {
-        let mut state = self.state();
+        let mut state = self.state.lock().unwrap();
         let version = &mut state.secrets.get_mut(path).unwrap()[version - 1];
         version.data = None;
         version.is_destroyed = destroy;

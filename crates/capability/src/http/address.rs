@@ -27,7 +27,9 @@ pub struct Allowed {
 impl Allowed {
     /// Whether this host may be granted.
     pub fn host(&self, host: &Host) -> bool {
-        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|pattern| pattern.covers(host)))
+        self.hosts
+            .as_ref()
+            .is_none_or(|hosts| hosts.iter().any(|pattern| pattern.covers(host)))
     }
 
     /// Whether this address of this host may be dialled now.
@@ -37,7 +39,10 @@ impl Allowed {
         }
         let ip = address.ip().to_canonical();
         if (ip.is_loopback() || is_own(ip)) && self.control_ports.contains(&address.port()) {
-            return Err(Prohibited { address, why: CONTROL });
+            return Err(Prohibited {
+                address,
+                why: CONTROL,
+            });
         }
         Ok(())
     }
@@ -86,11 +91,18 @@ impl fmt::Display for Prohibited {
         let Self { address, why } = self;
         let ip = address.ip().to_canonical();
         let width = if ip.is_ipv4() { 32 } else { 128 };
-        write!(f, "address {ip}, port {}, may not be dialled ({why})", address.port())?;
+        write!(
+            f,
+            "address {ip}, port {}, may not be dialled ({why})",
+            address.port()
+        )?;
         if *why == CONTROL {
             return Ok(());
         }
-        write!(f, "; the operator allows it in host.toml: [allow] networks = [\"{ip}/{width}\"]")
+        write!(
+            f,
+            "; the operator allows it in host.toml: [allow] networks = [\"{ip}/{width}\"]"
+        )
     }
 }
 
@@ -130,7 +142,9 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
     Some(match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => "unspecified",
         [0, 0, 0, 0, 0, 0, 0, 1] => "loopback",
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => "cloud metadata",
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
+            "cloud metadata"
+        }
         [0x64, 0xff9b, ..] => "NAT64",
         [0x100, 0, 0, ..] => "discard",
         [0xfc00..=0xfdff, ..] => "unique local",
@@ -178,7 +192,11 @@ pub fn is_own(ip: IpAddr) -> bool {
 }
 
 fn starts_from_itself(ip: IpAddr) -> bool {
-    let any = if ip.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let any = if ip.is_ipv4() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
     let source = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
         socket.connect(SocketAddr::new(ip, 9))?;
         socket.local_addr()
@@ -196,8 +214,12 @@ pub struct Network {
 impl Network {
     /// The network of `prefix_len` bits that begins at `address`; `None` when bits are set after the prefix.
     pub fn new(address: IpAddr, prefix_len: u8) -> Option<Self> {
-        let network = Self { address, prefix_len };
-        (prefix_len <= width(address) && network.masked(address) == bits(address)).then_some(network)
+        let network = Self {
+            address,
+            prefix_len,
+        };
+        (prefix_len <= width(address) && network.masked(address) == bits(address))
+            .then_some(network)
     }
 
     /// Whether `ip` is inside. An IPv4-mapped address counts as the IPv4 address it is dialled as.
@@ -216,9 +238,13 @@ impl FromStr for Network {
     type Err = MalformedNetwork;
 
     fn from_str(text: &str) -> Result<Self, MalformedNetwork> {
-        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+        let (address, length) = text
+            .split_once('/')
+            .map_or((text, None), |(address, length)| (address, Some(length)));
         let address = address.parse().map_err(|_| MalformedNetwork)?;
-        let length = length.map_or(Ok(width(address)), str::parse).map_err(|_| MalformedNetwork)?;
+        let length = length
+            .map_or(Ok(width(address)), str::parse)
+            .map_err(|_| MalformedNetwork)?;
         Self::new(address, length).ok_or(MalformedNetwork)
     }
 }

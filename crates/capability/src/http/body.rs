@@ -48,7 +48,11 @@ enum Phase {
 
 impl Progress {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { since: Instant::now(), phase: Phase::Writing, waker: None })))
+        Arc::new(Self(Mutex::new(State {
+            since: Instant::now(),
+            phase: Phase::Writing,
+            waker: None,
+        })))
     }
 
     /// Waits for the response head: `first_byte` once the request is written, `between_bytes` for each chunk of it that
@@ -63,8 +67,16 @@ impl Progress {
         self.state().since = Instant::now();
         loop {
             let (since, phase) = self.now();
-            let limit = if phase == Phase::Done { first_byte } else { between_bytes };
-            let started = if phase == Phase::Guest { Instant::now() } else { since };
+            let limit = if phase == Phase::Done {
+                first_byte
+            } else {
+                between_bytes
+            };
+            let started = if phase == Phase::Guest {
+                Instant::now()
+            } else {
+                since
+            };
             if let Ok(output) = tokio::time::timeout_at(started + limit, &mut response).await {
                 return Ok(output);
             }
@@ -125,14 +137,29 @@ pub(super) struct Sent {
 impl Sent {
     /// `declared` is the `content-length`, which the body must match: a longer or shorter one would be read as part of
     /// whatever the connection carries next.
-    pub(super) fn new(body: Body, progress: Arc<Progress>, declared: Option<u64>, max: Option<u64>) -> Self {
-        Self { body, progress, declared, max, sent: 0 }
+    pub(super) fn new(
+        body: Body,
+        progress: Arc<Progress>,
+        declared: Option<u64>,
+        max: Option<u64>,
+    ) -> Self {
+        Self {
+            body,
+            progress,
+            declared,
+            max,
+            sent: 0,
+        }
     }
 
     fn check(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
         self.sent += frame.data_ref().map_or(0, |data| data.remaining() as u64);
         let limit = [self.declared, self.max].into_iter().flatten().min();
-        if limit.is_some_and(|limit| self.sent > limit) { Err(Error::HttpRequestBodySize(limit)) } else { Ok(()) }
+        if limit.is_some_and(|limit| self.sent > limit) {
+            Err(Error::HttpRequestBodySize(limit))
+        } else {
+            Ok(())
+        }
     }
 
     fn check_end(&self) -> Option<Error> {
@@ -146,7 +173,10 @@ impl http_body::Body for Sent {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         {
             let mut state = this.progress.state();
@@ -200,9 +230,20 @@ pub(super) struct Received {
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, lease: Lease, between_bytes: Duration, max: Option<u64>) -> Self {
-        let mut received =
-            Self { under_way: Some((body, lease)), between_bytes, silence: None, is_silent: false, max, received: 0 };
+    pub(super) fn new(
+        body: Incoming,
+        lease: Lease,
+        between_bytes: Duration,
+        max: Option<u64>,
+    ) -> Self {
+        let mut received = Self {
+            under_way: Some((body, lease)),
+            between_bytes,
+            silence: None,
+            is_silent: false,
+            max,
+            received: 0,
+        };
         received.end_if_over();
         received
     }
@@ -216,7 +257,9 @@ impl Received {
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = Instant::now() + self.between_bytes;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(sleep_until(due)));
         if !std::mem::replace(&mut self.is_silent, true) {
             silence.as_mut().reset(due);
         }
@@ -233,7 +276,10 @@ impl http_body::Body for Received {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         let Some((body, _)) = &mut this.under_way else {
             return Poll::Ready(None);
@@ -276,6 +322,8 @@ impl http_body::Body for Received {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.under_way.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+        self.under_way
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }

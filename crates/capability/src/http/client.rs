@@ -118,14 +118,20 @@ impl Client {
             exchanges: Arc::new(Semaphore::new(settings.max_exchanges)),
             settings,
         };
-        Self { app: Arc::new(app), invocation: None }
+        Self {
+            app: Arc::new(app),
+            invocation: None,
+        }
     }
 
     /// The same client, its connections included, with the limit that one invocation has to itself.
     #[must_use]
     pub fn for_invocation(&self) -> Self {
         let limit = Semaphore::new(self.app.settings.max_exchanges_per_invocation);
-        Self { app: Arc::clone(&self.app), invocation: Some(Arc::new(limit)) }
+        Self {
+            app: Arc::clone(&self.app),
+            invocation: Some(Arc::new(limit)),
+        }
     }
 
     /// Sends a request to an absolute URL, when a grant covers it, and returns when the head of the response is here.
@@ -147,10 +153,17 @@ impl Client {
         let key = Arc::new(Key::new(&target, &grants.allowed));
         let places = self.places(&key).await?;
         let progress = Progress::new();
-        let body = Sent::new(body, Arc::clone(&progress), declared, self.app.settings.max_request_bytes);
+        let body = Sent::new(
+            body,
+            Arc::clone(&progress),
+            declared,
+            self.app.settings.max_request_bytes,
+        );
         let mut lease = Lease::new(Arc::clone(&self.app.pool), key, progress, places);
 
-        let response = self.exchange(&mut lease, &target, Request::from_parts(head, body), phases).await?;
+        let response = self
+            .exchange(&mut lease, &target, Request::from_parts(head, body), phases)
+            .await?;
         self.receive(lease, response, phases)
     }
 
@@ -171,7 +184,9 @@ impl Client {
             }
         }
         let connection = self.connect(&lease.key, deadline).await?;
-        attempt(lease, connection, target, request, phases).await.map_err(|failure| failure.error)
+        attempt(lease, connection, target, request, phases)
+            .await
+            .map_err(|failure| failure.error)
     }
 
     /// A new connection, or the shared one that somebody else made meanwhile.
@@ -179,7 +194,11 @@ impl Client {
         let pool = &self.app.pool;
         let dialling = pool.dialling(key);
         let _first = match &dialling {
-            Some(dialling) => Some(timeout_at(deadline, dialling.lock()).await.map_err(|_| Error::ConnectionTimeout)?),
+            Some(dialling) => Some(
+                timeout_at(deadline, dialling.lock())
+                    .await
+                    .map_err(|_| Error::ConnectionTimeout)?,
+            ),
             None => None,
         };
         if dialling.is_some()
@@ -187,16 +206,27 @@ impl Client {
         {
             return Ok(shared);
         }
-        let connection =
-            timeout_at(deadline, self.dial(key, deadline)).await.map_err(|_| Error::ConnectionTimeout)??;
+        let connection = timeout_at(deadline, self.dial(key, deadline))
+            .await
+            .map_err(|_| Error::ConnectionTimeout)??;
         pool.opened(key, &connection);
         Ok(connection)
     }
 
     async fn dial(&self, key: &Key, deadline: Instant) -> Result<Connection, Error> {
         let App { settings, tls, .. } = &*self.app;
-        let limits = HeadLimits { bytes: settings.max_head_bytes, fields: settings.max_head_fields };
-        let stream = dial(&key.host, key.port, &key.allowed, &*settings.resolver, deadline).await?;
+        let limits = HeadLimits {
+            bytes: settings.max_head_bytes,
+            fields: settings.max_head_fields,
+        };
+        let stream = dial(
+            &key.host,
+            key.port,
+            &key.allowed,
+            &*settings.resolver,
+            deadline,
+        )
+        .await?;
         if key.scheme == Scheme::Http {
             return Connection::http1(stream, limits).await;
         }
@@ -207,8 +237,17 @@ impl Client {
         }
     }
 
-    fn receive(&self, lease: Lease, response: Response<Incoming>, phases: Phases) -> Result<Response<Body>, Error> {
-        let Settings { max_head_fields, max_response_bytes, .. } = self.app.settings;
+    fn receive(
+        &self,
+        lease: Lease,
+        response: Response<Incoming>,
+        phases: Phases,
+    ) -> Result<Response<Body>, Error> {
+        let Settings {
+            max_head_fields,
+            max_response_bytes,
+            ..
+        } = self.app.settings;
         let (mut head, body) = response.into_parts();
         // Nobody asked to switch protocols: `Upgrade` was not sent.
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -228,7 +267,11 @@ impl Client {
     /// A place for the exchange everywhere, the narrowest limit first.
     async fn places(&self, key: &Arc<Key>) -> Result<Vec<OwnedSemaphorePermit>, Error> {
         let deadline = Instant::now() + self.app.settings.max_wait;
-        let queues = [self.invocation.clone(), Some(self.app.pool.places(key)), Some(Arc::clone(&self.app.exchanges))];
+        let queues = [
+            self.invocation.clone(),
+            Some(self.app.pool.places(key)),
+            Some(Arc::clone(&self.app.exchanges)),
+        ];
         let mut places = Vec::with_capacity(queues.len());
         for queue in queues.into_iter().flatten() {
             match timeout_at(deadline, queue.acquire_owned()).await {
@@ -241,7 +284,9 @@ impl Client {
 
     fn phases(&self, timeouts: Timeouts) -> Phases {
         let settings = &self.app.settings;
-        let phase = |asked: Option<Duration>, default: Duration| asked.unwrap_or(default).min(settings.max_timeout);
+        let phase = |asked: Option<Duration>, default: Duration| {
+            asked.unwrap_or(default).min(settings.max_timeout)
+        };
         Phases {
             connect: phase(timeouts.connect, settings.connect_timeout),
             first_byte: phase(timeouts.first_byte, settings.first_byte_timeout),
@@ -267,12 +312,20 @@ async fn attempt(
 ) -> Result<Response<Incoming>, Failure> {
     let connection = lease.connection.insert(connection);
     let sending = connection.send(request, target);
-    match lease.progress.watch(sending, phases.first_byte, phases.between_bytes).await {
+    match lease
+        .progress
+        .watch(sending, phases.first_byte, phases.between_bytes)
+        .await
+    {
         Ok(outcome) => outcome,
         Err(silence) => {
             // A connection on which nothing came back may be dead; who uses it now may finish, nobody joins them.
             lease.pool.forget(&lease.key, connection);
-            Err(Failure { error: silence, unsent: None, is_closed: false })
+            Err(Failure {
+                error: silence,
+                unsent: None,
+                is_closed: false,
+            })
         }
     }
 }
@@ -307,7 +360,9 @@ async fn put_headers(head: &mut request::Parts, grant: &Grant) -> Result<(), Err
     }
     if !grant.headers.is_empty() {
         let secrets = grant.headers.headers().await;
-        head.headers.extend(secrets.map_err(|error| Error::Internal(format!("a secret of the grant cannot be had: {error}")))?);
+        head.headers.extend(secrets.map_err(|error| {
+            Error::Internal(format!("a secret of the grant cannot be had: {error}"))
+        })?);
     }
     Ok(())
 }

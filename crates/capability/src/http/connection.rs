@@ -75,15 +75,20 @@ impl Connection {
                 tracing::debug!(%error, "an outbound HTTP/1.1 connection ended");
             }
         });
-        Ok(Self::Http1(Http1 { sender, task: task.abort_handle() }))
+        Ok(Self::Http1(Http1 {
+            sender,
+            task: task.abort_handle(),
+        }))
     }
 
     pub(super) async fn http2<T>(stream: T, limits: HeadLimits) -> Result<Self, Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) =
-            http2_builder(limits).handshake(TokioIo::new(stream)).await.map_err(|error| error_of(&error))?;
+        let (sender, connection) = http2_builder(limits)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error_of(&error))?;
         spawn(connection);
         Ok(Self::Http2(Arc::new(Http2 { sender })))
     }
@@ -94,16 +99,25 @@ impl Connection {
         mut request: Request<Sent>,
         target: &Target,
     ) -> Result<Response<Incoming>, Failure> {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
         let authority = target.authority();
         let uri = match self {
             Self::Http1(_) => Uri::builder().path_and_query(path),
-            Self::Http2(_) => {
-                Uri::builder().scheme(target.scheme.as_str()).authority(authority.as_str()).path_and_query(path)
-            }
+            Self::Http2(_) => Uri::builder()
+                .scheme(target.scheme.as_str())
+                .authority(authority.as_str())
+                .path_and_query(path),
         };
         let (Ok(uri), Ok(host)) = (uri.build(), header::HeaderValue::try_from(authority)) else {
-            return Err(Failure { error: Error::HttpRequestUriInvalid, unsent: None, is_closed: false });
+            return Err(Failure {
+                error: Error::HttpRequestUriInvalid,
+                unsent: None,
+                is_closed: false,
+            });
         };
         *request.uri_mut() = uri;
         // From the URL that was checked; a guest's own would reach another virtual host behind the same address.
@@ -112,7 +126,11 @@ impl Connection {
             Self::Http1(connection) => {
                 *request.version_mut() = Version::HTTP_11;
                 request.headers_mut().insert(header::HOST, host);
-                connection.sender.try_send_request(request).await.map_err(failure)
+                connection
+                    .sender
+                    .try_send_request(request)
+                    .await
+                    .map_err(failure)
             }
             Self::Http2(connection) => {
                 *request.version_mut() = Version::HTTP_2;
@@ -134,7 +152,10 @@ impl Http1 {
 
     /// Whether the exchange before is over and the connection lives, waiting at most `patience` for the last of it.
     pub(super) async fn is_reusable(&mut self, patience: Duration) -> bool {
-        matches!(tokio::time::timeout(patience, self.sender.ready()).await, Ok(Ok(())))
+        matches!(
+            tokio::time::timeout(patience, self.sender.ready()).await,
+            Ok(Ok(()))
+        )
     }
 }
 
@@ -182,7 +203,11 @@ pub(super) fn error_of(error: &hyper::Error) -> Error {
 fn failure(mut error: TrySendError<Request<Sent>>) -> Failure {
     let unsent = error.take_message();
     let error = error_of(&error.into_error());
-    Failure { is_closed: error == Error::ConnectionTerminated, unsent, error }
+    Failure {
+        is_closed: error == Error::ConnectionTerminated,
+        unsent,
+        error,
+    }
 }
 
 fn http2_builder(limits: HeadLimits) -> http2::Builder<TokioExecutor> {

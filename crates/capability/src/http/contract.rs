@@ -33,13 +33,21 @@ pub struct Call {
 impl Call {
     /// The value of a head; refuses what is not `http` or `https` to an authority.
     pub fn of(head: &request::Parts, timeouts: Timeouts) -> Result<Self, Error> {
-        let scheme = head.uri.scheme_str().and_then(Scheme::parse).ok_or(Error::HttpRequestUriInvalid)?;
+        let scheme = head
+            .uri
+            .scheme_str()
+            .and_then(Scheme::parse)
+            .ok_or(Error::HttpRequestUriInvalid)?;
         let authority = head.uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
         Ok(Self {
             method: head.method.as_str().to_owned(),
             scheme,
             authority: authority.as_str().to_owned(),
-            path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path_and_query: head
+                .uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
             headers: fields(&head.headers),
             timeouts,
         })
@@ -53,7 +61,8 @@ impl Call {
             .path_and_query(self.path_and_query.as_str())
             .build()
             .map_err(|_| Error::HttpRequestUriInvalid)?;
-        let method = http::Method::from_bytes(self.method.as_bytes()).map_err(|_| Error::HttpRequestMethodInvalid)?;
+        let method = http::Method::from_bytes(self.method.as_bytes())
+            .map_err(|_| Error::HttpRequestMethodInvalid)?;
         let (mut head, ()) = http::Request::new(()).into_parts();
         (head.method, head.uri, head.headers) = (method, uri, header_map(&self.headers)?);
         Ok(head)
@@ -72,13 +81,17 @@ pub struct Reply {
 impl Reply {
     /// The value of a head.
     pub fn of(head: &response::Parts) -> Self {
-        Self { status: head.status.as_u16(), headers: fields(&head.headers) }
+        Self {
+            status: head.status.as_u16(),
+            headers: fields(&head.headers),
+        }
     }
 
     /// The head that this value describes.
     pub fn head(&self) -> Result<response::Parts, Error> {
         let (mut head, ()) = http::Response::new(()).into_parts();
-        head.status = http::StatusCode::from_u16(self.status).map_err(|_| Error::HttpProtocolError)?;
+        head.status =
+            http::StatusCode::from_u16(self.status).map_err(|_| Error::HttpProtocolError)?;
         head.headers = header_map(&self.headers)?;
         Ok(head)
     }
@@ -98,7 +111,11 @@ impl Scheme {
     /// Case does not matter (RFC 3986, 3.1).
     pub fn parse(text: &str) -> Option<Self> {
         let is = |name: &str| text.eq_ignore_ascii_case(name);
-        if is("http") { Some(Self::Http) } else { is("https").then_some(Self::Https) }
+        if is("http") {
+            Some(Self::Http)
+        } else {
+            is("https").then_some(Self::Https)
+        }
     }
 
     /// As in a URL.
@@ -242,14 +259,20 @@ impl Error {
 }
 
 fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 fn header_map(fields: &[(String, Vec<u8>)]) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::HttpProtocolError)?;
-        headers.append(name, HeaderValue::from_bytes(value).map_err(|_| Error::HttpProtocolError)?);
+        headers.append(
+            name,
+            HeaderValue::from_bytes(value).map_err(|_| Error::HttpProtocolError)?,
+        );
     }
     Ok(headers)
 }

@@ -42,7 +42,9 @@ impl SystemResolver {
     /// `getaddrinfo` cannot be cancelled: a lookup keeps its thread, and its place among `max_lookups`, until it is
     /// over.
     pub fn new(max_lookups: usize) -> Self {
-        Self { lookups: Arc::new(Semaphore::new(max_lookups)) }
+        Self {
+            lookups: Arc::new(Semaphore::new(max_lookups)),
+        }
     }
 }
 
@@ -73,11 +75,22 @@ pub(super) async fn dial(
     let mut remaining = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut first = Error::DestinationNotFound;
     for ip in addresses {
-        let attempt = connect(host, SocketAddr::new(ip.to_canonical(), port), allowed, share(deadline, remaining)).await;
+        let attempt = connect(
+            host,
+            SocketAddr::new(ip.to_canonical(), port),
+            allowed,
+            share(deadline, remaining),
+        )
+        .await;
         match attempt {
             Ok(stream) => return Ok(stream),
             // What happened when dialling says more than that another address was prohibited.
-            Err(error) if matches!(first, Error::DestinationNotFound | Error::DestinationIpProhibited(_)) => {
+            Err(error)
+                if matches!(
+                    first,
+                    Error::DestinationNotFound | Error::DestinationIpProhibited(_)
+                ) =>
+            {
                 first = error
             }
             Err(_) => {}
@@ -87,24 +100,41 @@ pub(super) async fn dial(
     Err(first)
 }
 
-async fn addresses(host: &Host, resolver: &dyn Resolve, deadline: Instant) -> Result<Vec<IpAddr>, Error> {
+async fn addresses(
+    host: &Host,
+    resolver: &dyn Resolve,
+    deadline: Instant,
+) -> Result<Vec<IpAddr>, Error> {
     let name = match host {
         Host::Address(ip) => return Ok(vec![*ip]),
         Host::Name(name) => name,
     };
-    let found = timeout_at(deadline, resolver.resolve(name)).await.map_err(|_| Error::DnsTimeout)?;
+    let found = timeout_at(deadline, resolver.resolve(name))
+        .await
+        .map_err(|_| Error::DnsTimeout)?;
     let mut addresses = found.map_err(|error| Error::DnsError(error.to_string()))?;
     addresses.truncate(MAX_ADDRESSES);
     Ok(addresses)
 }
 
 /// Check and connect stand together: nothing is awaited between them, and the address is a number by now.
-async fn connect(host: &Host, address: SocketAddr, allowed: &Allowed, deadline: Instant) -> Result<TcpStream, Error> {
-    allowed.address_of(host, address).map_err(|prohibited| Error::DestinationIpProhibited(prohibited.to_string()))?;
-    let attempt = timeout_at(deadline, TcpStream::connect(address)).await.map_err(|_| Error::ConnectionTimeout)?;
+async fn connect(
+    host: &Host,
+    address: SocketAddr,
+    allowed: &Allowed,
+    deadline: Instant,
+) -> Result<TcpStream, Error> {
+    allowed
+        .address_of(host, address)
+        .map_err(|prohibited| Error::DestinationIpProhibited(prohibited.to_string()))?;
+    let attempt = timeout_at(deadline, TcpStream::connect(address))
+        .await
+        .map_err(|_| Error::ConnectionTimeout)?;
     let stream = attempt.map_err(|error| connect_error(&error))?;
     // Requests are written whole; waiting for more (Nagle) only delays the last segment.
-    stream.set_nodelay(true).map_err(|error| connect_error(&error))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| connect_error(&error))?;
     Ok(stream)
 }
 
@@ -118,9 +148,13 @@ fn share(deadline: Instant, remaining: u32) -> Instant {
 fn connect_error(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Error::ConnectionTerminated,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            Error::ConnectionTerminated
+        }
         io::ErrorKind::TimedOut => Error::ConnectionTimeout,
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Error::DestinationIpUnroutable,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+            Error::DestinationIpUnroutable
+        }
         _ => Error::DestinationUnavailable,
     }
 }

@@ -57,7 +57,11 @@ pub struct Grant {
 impl Grant {
     /// Whether this grant alone permits the request.
     pub fn permits(&self, target: &Target) -> Result<(), Denied> {
-        if self.covers(target) { Ok(()) } else { Err(Denied::NotGranted(Box::new(target.clone()))) }
+        if self.covers(target) {
+            Ok(())
+        } else {
+            Err(Denied::NotGranted(Box::new(target.clone())))
+        }
     }
 
     fn covers(&self, target: &Target) -> bool {
@@ -83,9 +87,9 @@ impl HostPattern {
     pub fn covers(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Exact(exact), host) => exact == host,
-            (Self::Below(parent), Host::Name(name)) => {
-                name.strip_suffix(parent.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
+            (Self::Below(parent), Host::Name(name)) => name
+                .strip_suffix(parent.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
             (Self::Below(_), Host::Address(_)) => false,
         }
     }
@@ -136,7 +140,9 @@ impl FromStr for PathPattern {
     type Err = MalformedPath;
 
     fn from_str(text: &str) -> Result<Self, MalformedPath> {
-        let (path, rest) = text.split_once('*').map_or((text, None), |(path, rest)| (path, Some(rest)));
+        let (path, rest) = text
+            .split_once('*')
+            .map_or((text, None), |(path, rest)| (path, Some(rest)));
         let well_formed = path.starts_with('/') && is_plain(path) && !path.contains(['?', '#']);
         match rest {
             Some("") if path == "/" => Ok(Self::Every),
@@ -149,7 +155,9 @@ impl FromStr for PathPattern {
 
 /// A path in a grant that is neither `/exact` nor `/prefix/*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a path begins with `/`, may end in `/*`, and has no `..`, encoded slash, query or fragment")]
+#[error(
+    "a path begins with `/`, may end in `/*`, and has no `..`, encoded slash, query or fragment"
+)]
 pub struct MalformedPath;
 
 /// Why a request is not sent.
@@ -159,7 +167,9 @@ pub enum Denied {
     #[error("{}", not_granted(.0))]
     NotGranted(Box<Target>),
     /// The operator names the hosts that may be granted, and this is not one.
-    #[error("host {0} may not be granted; the operator allows it in host.toml: [allow] hosts = [\"{0}\"]")]
+    #[error(
+        "host {0} may not be granted; the operator allows it in host.toml: [allow] hosts = [\"{0}\"]"
+    )]
     Host(Host),
 }
 
@@ -169,7 +179,15 @@ impl From<Denied> for Error {
     }
 }
 
-fn not_granted(Target { method, scheme, host, port, path }: &Target) -> String {
+fn not_granted(
+    Target {
+        method,
+        scheme,
+        host,
+        port,
+        path,
+    }: &Target,
+) -> String {
     let mut line = format!("http = [{{ host = \"{host}\", methods = [\"{method}\"]");
     if *scheme == Scheme::Http {
         line.push_str(", scheme = \"http\"");
@@ -194,8 +212,13 @@ fn not_granted(Target { method, scheme, host, port, path }: &Target) -> String {
 /// hidden in an escape, nothing encoded twice (RFC 3986, 6.2.2.3; `..;` is a dot segment to servlet containers).
 fn is_plain(path: &str) -> bool {
     let escapes_are_plain = path.split('%').skip(1).all(|rest| {
-        let code = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        !matches!(code, None | Some(0..=0x1f | 0x7f | b'.' | b'/' | b'\\' | b'%'))
+        let code = rest
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        !matches!(
+            code,
+            None | Some(0..=0x1f | 0x7f | b'.' | b'/' | b'\\' | b'%')
+        )
     });
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     escapes_are_plain && !path.contains('\\') && !path.split('/').any(is_dots)

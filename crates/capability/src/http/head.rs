@@ -12,16 +12,24 @@ use super::contract::Error;
 /// Makes a guest's fields fit to be sent and returns the length it declares for the body.
 pub(super) fn outgoing(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<u64>, Error> {
     let length = declared_length(headers)?;
-    let trailers = headers.get_all(header::TE).iter().any(|value| names(value).any(|name| name == "trailers"));
+    let trailers = headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| names(value).any(|name| name == "trailers"));
     strip(headers);
     // We do not wait for 100, so we must not promise to.
     headers.remove(header::EXPECT);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if bytes > max_bytes {
-        return Err(Error::HttpRequestHeaderSectionSize(u32::try_from(max_bytes).ok()));
+        return Err(Error::HttpRequestHeaderSectionSize(
+            u32::try_from(max_bytes).ok(),
+        ));
     }
     Ok(length)
 }
@@ -34,8 +42,13 @@ pub(super) fn incoming(headers: &mut HeaderMap) {
 /// Removes fields that would frame or route the message from trailers (RFC 9110, 6.5.1).
 pub(super) fn trailers(headers: &mut HeaderMap) {
     strip(headers);
-    for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER, header::CONTENT_ENCODING, header::CONTENT_TYPE]
-    {
+    for name in [
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::TRAILER,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+    ] {
         headers.remove(name);
     }
 }
@@ -72,7 +85,10 @@ fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let digits = value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     match (digits.and_then(|digits| digits.parse().ok()), values.next()) {
         (Some(length), None) => Ok(Some(length)),
         _ => Err(Error::HttpRequestBodySize(None)),
@@ -81,5 +97,7 @@ fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 
 fn names(value: &HeaderValue) -> impl Iterator<Item = String> + '_ {
     let text = value.to_str().unwrap_or_default();
-    text.split([',', ';']).map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
+    text.split([',', ';'])
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
 }

@@ -72,8 +72,17 @@ where
 {
     let (head, body) = request.into_parts();
     let asked = recorder.ask(NAME, "", &Call::of(&head, timeouts)?);
-    let noted = Arc::new(Noted { recorder: Arc::clone(recorder), asked, answer: Mutex::default() });
-    let body = Tee { body, noted: Arc::clone(&noted), side: Side::Sent }.boxed_unsync();
+    let noted = Arc::new(Noted {
+        recorder: Arc::clone(recorder),
+        asked,
+        answer: Mutex::default(),
+    });
+    let body = Tee {
+        body,
+        noted: Arc::clone(&noted),
+        side: Side::Sent,
+    }
+    .boxed_unsync();
     let sent = send(Request::from_parts(head, body)).await;
     let (reply, response) = match sent {
         Ok(response) => {
@@ -84,18 +93,48 @@ where
     };
     noted.note(|answer| answer.reply = Some(reply));
     let (head, body) = response?;
-    Ok(Response::from_parts(head, Tee { body, noted, side: Side::Received }.boxed_unsync()))
+    Ok(Response::from_parts(
+        head,
+        Tee {
+            body,
+            noted,
+            side: Side::Received,
+        }
+        .boxed_unsync(),
+    ))
 }
 
-fn replay(player: &Arc<Player>, request: Request<Body>, timeouts: Timeouts) -> Result<Response<Body>, Error> {
+fn replay(
+    player: &Arc<Player>,
+    request: Request<Body>,
+    timeouts: Timeouts,
+) -> Result<Response<Body>, Error> {
     let (head, body) = request.into_parts();
     let unanswered = || Error::Internal("the recording holds no answer to this request".into());
-    let answer: Answer = player.play(NAME, "", &Call::of(&head, timeouts)?).ok_or_else(unanswered)?;
-    let Answer { reply, sent, received, trailers, broken } = answer;
+    let answer: Answer = player
+        .play(NAME, "", &Call::of(&head, timeouts)?)
+        .ok_or_else(unanswered)?;
+    let Answer {
+        reply,
+        sent,
+        received,
+        trailers,
+        broken,
+    } = answer;
     // The guest may write its request while it reads the response.
-    tokio::spawn(compare(Arc::clone(player), body, sent, head.uri.to_string()));
+    tokio::spawn(compare(
+        Arc::clone(player),
+        body,
+        sent,
+        head.uri.to_string(),
+    ));
     let reply = reply.ok_or_else(unanswered)??;
-    let trailers = Reply { status: 200, headers: trailers }.head().map(|head| head.headers)?;
+    let trailers = Reply {
+        status: 200,
+        headers: trailers,
+    }
+    .head()
+    .map(|head| head.headers)?;
     let mut frames = vec![Ok(Frame::data(Bytes::from(received)))];
     frames.extend((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))));
     frames.extend(broken.map(Err));
@@ -109,9 +148,15 @@ async fn compare(player: Arc<Player>, body: Body, sent: Vec<u8>, url: String) {
         Err(_) => return,
     };
     if now != sent {
-        let shown = |bytes: &[u8]| pack(&bytes).map_or_else(|error| error.to_string(), |value| show(&value));
+        let shown = |bytes: &[u8]| {
+            pack(&bytes).map_or_else(|error| error.to_string(), |value| show(&value))
+        };
         let place = format!("the body sent to {url}");
-        player.differs(Difference { place, recorded: shown(&sent), now: shown(&now) });
+        player.differs(Difference {
+            place,
+            recorded: shown(&sent),
+            now: shown(&now),
+        });
     }
 }
 
@@ -129,7 +174,10 @@ impl Noted {
     }
 
     fn write(&self) {
-        self.recorder.answer(self.asked, &*self.answer.lock().unwrap_or_else(PoisonError::into_inner));
+        self.recorder.answer(
+            self.asked,
+            &*self.answer.lock().unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }
 
@@ -150,19 +198,32 @@ impl http_body::Body for Tee {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(frame)) = &frame {
-            let mut answer = self.noted.answer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut answer = self
+                .noted
+                .answer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match (frame, self.side) {
                 (Ok(frame), side) => {
                     if let Some(data) = frame.data_ref() {
-                        let bytes = if side == Side::Sent { &mut answer.sent } else { &mut answer.received };
+                        let bytes = if side == Side::Sent {
+                            &mut answer.sent
+                        } else {
+                            &mut answer.received
+                        };
                         bytes.extend_from_slice(data);
                     }
                     if let (Some(trailers), Side::Received) = (frame.trailers_ref(), side) {
-                        answer.trailers =
-                            trailers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+                        answer.trailers = trailers
+                            .iter()
+                            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+                            .collect();
                     }
                 }
                 (Err(error), Side::Received) => answer.broken = Some(error.clone()),

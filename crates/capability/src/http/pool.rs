@@ -37,8 +37,15 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(target: &Target, allowed: &Arc<Allowed>) -> Self {
-        let Target { scheme, host, port, .. } = target;
-        Self { scheme: *scheme, host: host.clone(), port: *port, allowed: Arc::clone(allowed) }
+        let Target {
+            scheme, host, port, ..
+        } = target;
+        Self {
+            scheme: *scheme,
+            host: host.clone(),
+            port: *port,
+            allowed: Arc::clone(allowed),
+        }
     }
 }
 
@@ -77,7 +84,10 @@ struct Authority {
 
 impl Pool {
     pub(super) fn new(limits: PoolLimits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default() })
+        Arc::new(Self {
+            limits,
+            state: Mutex::default(),
+        })
     }
 
     /// The places of an authority; one is held for the time of an exchange.
@@ -85,11 +95,16 @@ impl Pool {
         let mut state = self.state();
         self.sweep_later(&mut state);
         // A guest that may name hosts freely (`*.example.com`) must not grow the table.
-        if state.authorities.len() >= 2 * self.limits.idle.max(64) && !state.authorities.contains_key(key) {
+        if state.authorities.len() >= 2 * self.limits.idle.max(64)
+            && !state.authorities.contains_key(key)
+        {
             state.sweep(self.limits);
         }
         let limits = self.limits;
-        let authority = state.authorities.entry(Arc::clone(key)).or_insert_with(|| Authority::new(key, limits));
+        let authority = state
+            .authorities
+            .entry(Arc::clone(key))
+            .or_insert_with(|| Authority::new(key, limits));
         Arc::clone(&authority.places)
     }
 
@@ -142,14 +157,20 @@ impl Pool {
 
     /// Gives nobody else a connection that failed somebody.
     pub(super) fn forget(&self, key: &Key, connection: &Connection) {
-        if let (Connection::Http2(failed), Some(authority)) = (connection, self.state().authorities.get_mut(key)) {
-            authority.shared.take_if(|(shared, _)| Arc::ptr_eq(shared, failed));
+        if let (Connection::Http2(failed), Some(authority)) =
+            (connection, self.state().authorities.get_mut(key))
+        {
+            authority
+                .shared
+                .take_if(|(shared, _)| Arc::ptr_eq(shared, failed));
         }
     }
 
     fn checkin(&self, key: &Key, connection: Http1) {
         let mut state = self.state();
-        let State { authorities, idle, .. } = &mut *state;
+        let State {
+            authorities, idle, ..
+        } = &mut *state;
         let Some(authority) = authorities.get_mut(key) else {
             return;
         };
@@ -158,7 +179,9 @@ impl Pool {
         }
         authority.idle.push_back((connection, Instant::now()));
         *idle += 1;
-        if authority.idle.len() > self.limits.idle_per_authority && authority.idle.pop_front().is_some() {
+        if authority.idle.len() > self.limits.idle_per_authority
+            && authority.idle.pop_front().is_some()
+        {
             *idle -= 1;
         }
     }
@@ -168,7 +191,9 @@ impl Pool {
             return Some(shared);
         }
         let mut state = self.state();
-        let State { authorities, idle, .. } = &mut *state;
+        let State {
+            authorities, idle, ..
+        } = &mut *state;
         let authority = authorities.get_mut(key)?;
         let (connection, _) = authority.idle.pop_back()?;
         *idle -= 1;
@@ -204,15 +229,21 @@ impl State {
     fn sweep(&mut self, limits: PoolLimits) {
         let fresh = |since: &Instant| since.elapsed() < limits.idle_timeout;
         self.authorities.retain(|_, authority| {
-            authority.idle.retain(|(connection, since)| fresh(since) && !connection.is_closed());
             authority
-                .shared
-                .take_if(|(shared, since)| shared.is_closed() || (!fresh(since) && Arc::strong_count(shared) == 1));
+                .idle
+                .retain(|(connection, since)| fresh(since) && !connection.is_closed());
+            authority.shared.take_if(|(shared, since)| {
+                shared.is_closed() || (!fresh(since) && Arc::strong_count(shared) == 1)
+            });
             // Somebody who holds the semaphore is between two of our methods and will come back.
             let is_used = Arc::strong_count(&authority.places) > 1;
             is_used || !authority.idle.is_empty() || authority.shared.is_some()
         });
-        self.idle = self.authorities.values().map(|authority| authority.idle.len()).sum();
+        self.idle = self
+            .authorities
+            .values()
+            .map(|authority| authority.idle.len())
+            .sum();
     }
 }
 
@@ -249,7 +280,14 @@ impl Lease {
         progress: Arc<Progress>,
         places: Vec<OwnedSemaphorePermit>,
     ) -> Self {
-        Self { pool, key, connection: None, progress, _places: places, is_finished: false }
+        Self {
+            pool,
+            key,
+            connection: None,
+            progress,
+            _places: places,
+            is_finished: false,
+        }
     }
 
     /// The response came to its end. The connection is free when the request has too, for which it is given a while;

@@ -33,10 +33,18 @@ impl Target {
         if matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Error::HttpRequestMethodInvalid);
         }
-        let scheme = head.uri.scheme_str().and_then(Scheme::parse).ok_or(Error::HttpRequestUriInvalid)?;
+        let scheme = head
+            .uri
+            .scheme_str()
+            .and_then(Scheme::parse)
+            .ok_or(Error::HttpRequestUriInvalid)?;
         let authority = head.uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
         let (host, port) = split(authority.as_str()).map_err(|_| Error::HttpRequestUriInvalid)?;
-        let path = if head.uri.path().is_empty() { "/" } else { head.uri.path() };
+        let path = if head.uri.path().is_empty() {
+            "/"
+        } else {
+            head.uri.path()
+        };
         Ok(Self {
             method: head.method.clone(),
             scheme,
@@ -110,7 +118,9 @@ pub enum MalformedHost {
     #[error("a host is a DNS name in ASCII or an address")]
     Name,
     /// Reads as a number to some.
-    #[error("an IPv4 address is four decimal numbers without leading zeros, and no name ends in a number")]
+    #[error(
+        "an IPv4 address is four decimal numbers without leading zeros, and no name ends in a number"
+    )]
     Number,
     /// User information, an empty port, or a port that is no number.
     #[error("an authority is a host, or a host, a colon and a port")]
@@ -120,10 +130,18 @@ pub enum MalformedHost {
 fn split(authority: &str) -> Result<(Host, Option<u16>), MalformedHost> {
     // No host and no port contains `@`, so user information, by which one host passes for another (RFC 9110, 4.2.4), is
     // refused with them.
-    let end = if authority.starts_with('[') { authority.find(']').map(|end| end + 1) } else { authority.find(':') };
-    let (host, rest) = authority.split_at_checked(end.unwrap_or(authority.len())).ok_or(MalformedHost::Authority)?;
+    let end = if authority.starts_with('[') {
+        authority.find(']').map(|end| end + 1)
+    } else {
+        authority.find(':')
+    };
+    let (host, rest) = authority
+        .split_at_checked(end.unwrap_or(authority.len()))
+        .ok_or(MalformedHost::Authority)?;
     let port = match rest.strip_prefix(':') {
-        Some(digits) if is_decimal(digits) => Some(digits.parse().map_err(|_| MalformedHost::Authority)?),
+        Some(digits) if is_decimal(digits) => {
+            Some(digits.parse().map_err(|_| MalformedHost::Authority)?)
+        }
         None if rest.is_empty() => None,
         _ => return Err(MalformedHost::Authority),
     };
@@ -134,13 +152,20 @@ fn split(authority: &str) -> Result<(Host, Option<u16>), MalformedHost> {
 }
 
 fn is_label(label: &str) -> bool {
-    !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    !label.is_empty()
+        && label.len() <= 63
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// As the URL standard's "ends in a number": decimal, or hexadecimal with or without digits.
 fn is_number(label: &str) -> bool {
-    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    is_decimal(label) || hexadecimal.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    let hexadecimal = label
+        .strip_prefix("0x")
+        .or_else(|| label.strip_prefix("0X"));
+    is_decimal(label)
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_decimal(text: &str) -> bool {

@@ -31,7 +31,9 @@ impl TlsSettings {
         let authorities = certificates(pem)?;
         let mut store = RootCertStore::empty();
         for authority in &authorities {
-            store.add(authority.clone()).map_err(MalformedTls::Certificate)?;
+            store
+                .add(authority.clone())
+                .map_err(MalformedTls::Certificate)?;
         }
         self.authorities.extend(authorities);
         Ok(self)
@@ -39,12 +41,18 @@ impl TlsSettings {
 
     /// Trusts the authorities in `pem` and no others, the system's included.
     pub fn trust_only(self, pem: &[u8]) -> Result<Self, MalformedTls> {
-        Self { authorities: Vec::new(), only: true, ..self }.trust(pem)
+        Self {
+            authorities: Vec::new(),
+            only: true,
+            ..self
+        }
+        .trust(pem)
     }
 
     /// Answers a server that asks for a certificate with this chain, leaf first.
     pub fn identify(mut self, chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, MalformedTls> {
-        let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| MalformedTls::Pem("private key"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| MalformedTls::Pem("private key"))?;
         let key = ring::sign::any_supported_type(&key).map_err(MalformedTls::Certificate)?;
         let identity = CertifiedKey::new(certificates(chain_pem)?, key);
         identity.keys_match().map_err(MalformedTls::Certificate)?;
@@ -53,18 +61,24 @@ impl TlsSettings {
     }
 
     fn config(&self) -> Result<ClientConfig, Error> {
-        let mut roots = if self.only { RootCertStore::empty() } else { system_roots().clone() };
+        let mut roots = if self.only {
+            RootCertStore::empty()
+        } else {
+            system_roots().clone()
+        };
         for authority in &self.authorities {
-            roots.add(authority.clone()).map_err(|_| Error::ConfigurationError)?;
+            roots
+                .add(authority.clone())
+                .map_err(|_| Error::ConfigurationError)?;
         }
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|_| Error::ConfigurationError)?
             .with_root_certificates(roots);
         let mut config = match &self.identity {
-            Some(identity) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::clone(identity))))
-            }
+            Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
+                CertifiedKey::clone(identity),
+            ))),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -92,34 +106,54 @@ pub(super) struct Tls {
 
 impl Tls {
     pub(super) fn new(settings: TlsSettings) -> Self {
-        Self { settings, config: OnceCell::new() }
+        Self {
+            settings,
+            config: OnceCell::new(),
+        }
     }
 
     /// Handshakes with the name in the URL as the server's name; the caller holds the deadline.
-    pub(super) async fn connect(&self, stream: TcpStream, host: &Host) -> Result<TlsStream<TcpStream>, Error> {
+    pub(super) async fn connect(
+        &self,
+        stream: TcpStream,
+        host: &Host,
+    ) -> Result<TlsStream<TcpStream>, Error> {
         let name = match host {
-            Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
+            Host::Name(name) => {
+                ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?
+            }
             Host::Address(ip) => ServerName::from(*ip),
         };
         let config = self.config.get_or_try_init(|| self.load()).await?;
-        TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| io_error(&error))
+        TlsConnector::from(Arc::clone(config))
+            .connect(name, stream)
+            .await
+            .map_err(|error| io_error(&error))
     }
 
     async fn load(&self) -> Result<Arc<ClientConfig>, Error> {
         let settings = self.settings.clone();
         let config = tokio::task::spawn_blocking(move || settings.config()).await;
-        config.unwrap_or_else(|_| Err(Error::Internal("loading certificates failed".into()))).map(Arc::new)
+        config
+            .unwrap_or_else(|_| Err(Error::Internal("loading certificates failed".into())))
+            .map(Arc::new)
     }
 }
 
 /// The case for an I/O error, which may hold a TLS error.
 pub(super) fn io_error(error: &io::Error) -> Error {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         return match tls {
-            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Error::TlsCertificateError,
-            rustls::Error::AlertReceived(alert) => {
-                Error::TlsAlertReceived { id: u8::from(*alert), message: format!("{alert:?}") }
+            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+                Error::TlsCertificateError
             }
+            rustls::Error::AlertReceived(alert) => Error::TlsAlertReceived {
+                id: u8::from(*alert),
+                message: format!("{alert:?}"),
+            },
             _ => Error::TlsProtocolError,
         };
     }
@@ -131,7 +165,10 @@ pub(super) fn io_error(error: &io::Error) -> Error {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MalformedTls> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    certificates.ok().filter(|found| !found.is_empty()).ok_or(MalformedTls::Pem("certificate"))
+    certificates
+        .ok()
+        .filter(|found| !found.is_empty())
+        .ok_or(MalformedTls::Pem("certificate"))
 }
 
 /// The node's own roots, read once per process; Mozilla's where the node has none (a container image without

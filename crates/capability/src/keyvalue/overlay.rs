@@ -31,16 +31,29 @@ struct State {
 impl Overlay {
     /// Nothing written yet.
     pub fn new(below: Shared<KeyValue>) -> Self {
-        Self { below, state: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self {
+            below,
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The writes that took effect here, in order.
     pub fn writes(&self) -> Vec<Call> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).writes.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .writes
+            .clone()
     }
 
     fn over(&self, key: &str) -> Option<Option<Vec<u8>>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).over.get(key).cloned()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .over
+            .get(key)
+            .cloned()
     }
 
     /// One write: what it leaves behind, and how it looks in the list.
@@ -53,9 +66,17 @@ impl Overlay {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         match self.over(key) {
             Some(value) => Ok(value),
-            None => match self.below.call(Call::Get { key: key.to_string() }).await? {
+            None => match self
+                .below
+                .call(Call::Get {
+                    key: key.to_string(),
+                })
+                .await?
+            {
                 Reply::Value(value) => Ok(value),
-                _ => Err(Error::Failed("the backend answered something else than it was asked".into())),
+                _ => Err(Error::Failed(
+                    "the backend answered something else than it was asked".into(),
+                )),
             },
         }
     }
@@ -73,7 +94,11 @@ impl Overlay {
                 }
                 Reply::Values(values)
             }
-            Call::List { prefix, after, limit } => self.list(&prefix, after, limit).await?,
+            Call::List {
+                prefix,
+                after,
+                limit,
+            } => self.list(&prefix, after, limit).await?,
             Call::Set { key, value } => {
                 self.write([(key, Some(value))], written);
                 Reply::Done
@@ -83,7 +108,10 @@ impl Overlay {
                 Reply::Done
             }
             Call::SetMany { pairs } => {
-                self.write(pairs.into_iter().map(|(key, value)| (key, Some(value))), written);
+                self.write(
+                    pairs.into_iter().map(|(key, value)| (key, Some(value))),
+                    written,
+                );
                 Reply::Done
             }
             Call::DeleteMany { keys } => {
@@ -95,7 +123,11 @@ impl Overlay {
                 self.write([(key, Some(number.to_string().into_bytes()))], written);
                 Reply::Number(number)
             }
-            Call::CompareAndSwap { key, expected, value } => {
+            Call::CompareAndSwap {
+                key,
+                expected,
+                value,
+            } => {
                 let swaps = self.get(&key).await? == expected;
                 if swaps {
                     self.write([(key, Some(value))], written);
@@ -106,26 +138,44 @@ impl Overlay {
     }
 
     /// Merges pages of the backend with what was written here until the page is full.
-    async fn list(&self, prefix: &str, mut after: Option<String>, limit: u32) -> Result<Reply, Error> {
+    async fn list(
+        &self,
+        prefix: &str,
+        mut after: Option<String>,
+        limit: u32,
+    ) -> Result<Reply, Error> {
         let limit = limit as usize;
         let mut keys: Vec<String> = Vec::new();
         loop {
-            let page = Call::List { prefix: prefix.to_string(), after: after.clone(), limit: limit.max(1) as u32 };
+            let page = Call::List {
+                prefix: prefix.to_string(),
+                after: after.clone(),
+                limit: limit.max(1) as u32,
+            };
             let Reply::Keys { keys: below, more } = self.below.call(page).await? else {
-                return Err(Error::Failed("the backend answered something else than it was asked".into()));
+                return Err(Error::Failed(
+                    "the backend answered something else than it was asked".into(),
+                ));
             };
             // Beyond the last key of a page that is not the last one, the backend may hold keys not seen yet.
             let until = if more { below.last().cloned() } else { None };
-            let mut merged: BTreeMap<String, bool> = below.into_iter().map(|key| (key, true)).collect();
+            let mut merged: BTreeMap<String, bool> =
+                below.into_iter().map(|key| (key, true)).collect();
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, value) in &state.over {
-                let follows = after.as_ref().is_none_or(|after| key > after) && until.as_ref().is_none_or(|until| key <= until);
+                let follows = after.as_ref().is_none_or(|after| key > after)
+                    && until.as_ref().is_none_or(|until| key <= until);
                 if key.starts_with(prefix) && follows {
                     merged.insert(key.clone(), value.is_some());
                 }
             }
             drop(state);
-            keys.extend(merged.into_iter().filter(|(_, exists)| *exists).map(|(key, _)| key));
+            keys.extend(
+                merged
+                    .into_iter()
+                    .filter(|(_, exists)| *exists)
+                    .map(|(key, _)| key),
+            );
             if keys.len() > limit {
                 keys.truncate(limit);
                 return Ok(Reply::Keys { keys, more: true });
@@ -149,14 +199,26 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{contract::Support, keyvalue::{Memory, conformance}};
-
+    use crate::{
+        contract::Support,
+        keyvalue::{Memory, conformance},
+    };
 
     #[tokio::test]
     async fn behaves_like_a_bucket_and_leaves_the_one_below_alone() {
         let below: Shared<KeyValue> = Arc::new(Memory::default());
-        below.call(Call::Set { key: "suite/zz".into(), value: b"1".to_vec() }).await.unwrap();
-        let all = Call::List { prefix: String::new(), after: None, limit: 1_000 };
+        below
+            .call(Call::Set {
+                key: "suite/zz".into(),
+                value: b"1".to_vec(),
+            })
+            .await
+            .unwrap();
+        let all = Call::List {
+            prefix: String::new(),
+            after: None,
+            limit: 1_000,
+        };
         let before = below.call(all.clone()).await;
         let overlay: Shared<KeyValue> = Arc::new(Overlay::new(Arc::clone(&below)));
         conformance::run(&overlay, &Support::full("overlay")).await;
@@ -167,9 +229,19 @@ mod tests {
     async fn lists_exactly_the_writes() {
         let below: Shared<KeyValue> = Arc::new(Memory::default());
         let overlay = Overlay::new(below);
-        let set = Call::Set { key: "a".into(), value: b"1".to_vec() };
-        let fails = Call::CompareAndSwap { key: "a".into(), expected: None, value: vec![] };
-        let counts = Call::Increment { key: "a".into(), delta: 1 };
+        let set = Call::Set {
+            key: "a".into(),
+            value: b"1".to_vec(),
+        };
+        let fails = Call::CompareAndSwap {
+            key: "a".into(),
+            expected: None,
+            value: vec![],
+        };
+        let counts = Call::Increment {
+            key: "a".into(),
+            delta: 1,
+        };
         overlay.call(set.clone()).await.unwrap();
         overlay.call(Call::Get { key: "a".into() }).await.unwrap();
         assert_eq!(overlay.call(fails).await, Ok(Reply::Swapped(false)));
@@ -181,17 +253,44 @@ mod tests {
     async fn merges_pages_with_what_was_written_and_deleted() {
         let below: Shared<KeyValue> = Arc::new(Memory::default());
         for key in ["a", "c", "e", "g"] {
-            below.call(Call::Set { key: key.into(), value: vec![] }).await.unwrap();
+            below
+                .call(Call::Set {
+                    key: key.into(),
+                    value: vec![],
+                })
+                .await
+                .unwrap();
         }
         let overlay = Overlay::new(below);
-        overlay.call(Call::Set { key: "d".into(), value: vec![] }).await.unwrap();
-        overlay.call(Call::Delete { key: "e".into() }).await.unwrap();
-        overlay.call(Call::Set { key: "z".into(), value: vec![] }).await.unwrap();
+        overlay
+            .call(Call::Set {
+                key: "d".into(),
+                value: vec![],
+            })
+            .await
+            .unwrap();
+        overlay
+            .call(Call::Delete { key: "e".into() })
+            .await
+            .unwrap();
+        overlay
+            .call(Call::Set {
+                key: "z".into(),
+                value: vec![],
+            })
+            .await
+            .unwrap();
         let mut after = None;
         let mut seen = Vec::new();
         loop {
-            let page = Call::List { prefix: String::new(), after: after.clone(), limit: 2 };
-            let Ok(Reply::Keys { keys, more }) = overlay.call(page).await else { panic!("no page") };
+            let page = Call::List {
+                prefix: String::new(),
+                after: after.clone(),
+                limit: 2,
+            };
+            let Ok(Reply::Keys { keys, more }) = overlay.call(page).await else {
+                panic!("no page")
+            };
             seen.extend(keys.clone());
             after = keys.last().cloned();
             if !more {

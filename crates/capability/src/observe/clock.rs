@@ -21,7 +21,11 @@ const NAME: &str = "clock";
 impl Observed {
     /// A clock for this observation.
     pub fn new(observation: Observation) -> Self {
-        Self { observation, wall: WallClock::default(), monotonic: MonotonicClock::default() }
+        Self {
+            observation,
+            wall: WallClock,
+            monotonic: MonotonicClock::default(),
+        }
     }
 
     fn read(&self, which: &str, read: impl FnOnce() -> u64) -> u64 {
@@ -44,7 +48,9 @@ impl HostWallClock for Observed {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.read("wall", || u64::try_from(self.wall.now().as_nanos()).unwrap_or(u64::MAX)))
+        Duration::from_nanos(self.read("wall", || {
+            u64::try_from(self.wall.now().as_nanos()).unwrap_or(u64::MAX)
+        }))
     }
 }
 

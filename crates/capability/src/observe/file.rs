@@ -32,7 +32,9 @@ pub enum FileError {
         source: io::Error,
     },
     /// Something else, or of another version.
-    #[error("{0} is not a recording of this version: it does not begin with the line \"coracle-recording 1\"")]
+    #[error(
+        "{0} is not a recording of this version: it does not begin with the line \"coracle-recording 1\""
+    )]
     NotARecording(PathBuf),
     /// Cut or damaged.
     #[error("{path} is damaged: {what}")]
@@ -49,10 +51,20 @@ pub enum FileError {
 /// # Errors
 /// When there is such a file already, or it cannot be written.
 pub fn write(recording: &Recording, path: &Path) -> Result<(), FileError> {
-    let failed = |source| FileError::Io { operation: "writing", path: path.to_path_buf(), source };
+    let failed = |source| FileError::Io {
+        operation: "writing",
+        path: path.to_path_buf(),
+        source,
+    };
     let mut bytes = MAGIC.to_vec();
-    ciborium::into_writer(&packed(recording).map_err(failed)?, &mut bytes).map_err(|error| failed(io::Error::other(error.to_string())))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    ciborium::into_writer(&packed(recording).map_err(failed)?, &mut bytes)
+        .map_err(|error| failed(io::Error::other(error.to_string())))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
     file.write_all(&bytes).map_err(failed)
 }
 
@@ -65,13 +77,26 @@ fn packed(recording: &Recording) -> io::Result<ciborium::Value> {
 /// # Errors
 /// See [`FileError`].
 pub fn read(path: &Path) -> Result<Recording, FileError> {
-    let failed = |source| FileError::Io { operation: "reading", path: path.to_path_buf(), source };
+    let failed = |source| FileError::Io {
+        operation: "reading",
+        path: path.to_path_buf(),
+        source,
+    };
     let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(failed)?;
-    let body = bytes.strip_prefix(MAGIC).ok_or_else(|| FileError::NotARecording(path.to_path_buf()))?;
-    let damaged = |what: String| FileError::Damaged { path: path.to_path_buf(), what };
-    let value: ciborium::Value = ciborium::from_reader(body).map_err(|error| damaged(error.to_string()))?;
-    let mut recording: Recording = super::value::unpack(value).map_err(|error| damaged(error.to_string()))?;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    let body = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| FileError::NotARecording(path.to_path_buf()))?;
+    let damaged = |what: String| FileError::Damaged {
+        path: path.to_path_buf(),
+        what,
+    };
+    let value: ciborium::Value =
+        ciborium::from_reader(body).map_err(|error| damaged(error.to_string()))?;
+    let mut recording: Recording =
+        super::value::unpack(value).map_err(|error| damaged(error.to_string()))?;
     for event in &mut recording.events {
         event.shorten();
     }

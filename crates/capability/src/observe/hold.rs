@@ -38,7 +38,8 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Effect::Keyvalue { bucket, call } => {
-                let call = super::value::pack(call).map_or_else(|error| error.to_string(), |call| super::value::show(&call));
+                let call = super::value::pack(call)
+                    .map_or_else(|error| error.to_string(), |call| super::value::show(&call));
                 write!(f, "bucket {bucket:?}: {call}")
             }
             Effect::Http { method, url } => write!(f, "http: {method} {url}"),
@@ -67,15 +68,24 @@ impl Effects {
 
     /// Notes an outbound request that was refused.
     pub fn http(&self, method: &str, url: &str) {
-        let effect = Effect::Http { method: method.into(), url: url.into() };
-        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(effect);
+        let effect = Effect::Http {
+            method: method.into(),
+            url: url.into(),
+        };
+        self.others
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(effect);
     }
 
     /// Everything held back, bucket by bucket in order.
     pub fn list(&self) -> Vec<Effect> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let writes = buckets.iter().flat_map(|(bucket, overlay)| {
-            overlay.writes().into_iter().map(|call| Effect::Keyvalue { bucket: bucket.clone(), call })
+            overlay.writes().into_iter().map(|call| Effect::Keyvalue {
+                bucket: bucket.clone(),
+                call,
+            })
         });
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         writes.chain(others.iter().cloned()).collect()

@@ -13,8 +13,8 @@ pub struct Observed {
 
 impl Observed {
     /// Observes the lines of one invocation.
-    pub fn new(observation: Observation, inner: Arc<dyn Lines>) -> Arc<dyn Lines> {
-        Arc::new(Self { observation, inner })
+    pub fn new(observation: Observation, inner: Arc<dyn Lines>) -> Self {
+        Self { observation, inner }
     }
 }
 

@@ -30,7 +30,11 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  recorded: {}\n  now:      {}", self.place, self.recorded, self.now)
+        write!(
+            f,
+            "{}\n  recorded: {}\n  now:      {}",
+            self.place, self.recorded, self.now
+        )
     }
 }
 
@@ -54,32 +58,54 @@ impl Player {
             let place = (event.capability.clone(), event.resource.clone());
             expected.entry(place).or_default().push_back((index, event));
         }
-        Self { state: Mutex::new(State { expected, difference: None }) }
+        Self {
+            state: Mutex::new(State {
+                expected,
+                difference: None,
+            }),
+        }
     }
 
     /// The recorded answer to a call, if this call is the next one recorded.
-    pub fn play<A: DeserializeOwned>(&self, capability: &str, resource: &str, call: &impl Serialize) -> Option<A> {
+    pub fn play<A: DeserializeOwned>(
+        &self,
+        capability: &str,
+        resource: &str,
+        call: &impl Serialize,
+    ) -> Option<A> {
         let call = pack(call).ok()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.difference.is_some() {
             return None;
         }
-        let next = state.expected.get_mut(&(capability.to_string(), resource.to_string())).and_then(VecDeque::pop_front);
-        let named = if resource.is_empty() { capability.to_string() } else { format!("{capability} {resource:?}") };
+        let next = state
+            .expected
+            .get_mut(&(capability.to_string(), resource.to_string()))
+            .and_then(VecDeque::pop_front);
+        let named = if resource.is_empty() {
+            capability.to_string()
+        } else {
+            format!("{capability} {resource:?}")
+        };
         match next {
-            Some((_, event)) if event.call == call => match unpack(event.answer) {
-                Ok(answer) => Some(answer),
-                // Recorded while the answer was still to come: the recorded guest ended first.
-                Err(_) => None,
-            },
+            // An answer that cannot be read was still to come when the recorded guest ended.
+            Some((_, event)) if event.call == call => unpack(event.answer).ok(),
             Some((index, event)) => {
                 let place = format!("call {} ({named})", index + 1);
-                state.difference = Some(Difference { place, recorded: show(&event.call), now: show(&call) });
+                state.difference = Some(Difference {
+                    place,
+                    recorded: show(&event.call),
+                    now: show(&call),
+                });
                 None
             }
             None => {
                 let place = format!("a call after the last recorded one of {named}");
-                state.difference = Some(Difference { place, recorded: "nothing".into(), now: show(&call) });
+                state.difference = Some(Difference {
+                    place,
+                    recorded: "nothing".into(),
+                    now: show(&call),
+                });
                 None
             }
         }
@@ -87,7 +113,11 @@ impl Player {
 
     /// Notes a difference found elsewhere, unless there was one before.
     pub fn differs(&self, difference: Difference) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).difference.get_or_insert(difference);
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .difference
+            .get_or_insert(difference);
     }
 
     /// The first difference; at the end of an invocation also calls that were recorded and not made.
@@ -96,9 +126,18 @@ impl Player {
         if state.difference.is_some() || !ended {
             return state.difference.clone();
         }
-        let left = state.expected.values().filter_map(VecDeque::front).min_by_key(|(index, _)| *index);
+        let left = state
+            .expected
+            .values()
+            .filter_map(VecDeque::front)
+            .min_by_key(|(index, _)| *index);
         left.map(|(index, event)| Difference {
-            place: format!("call {} ({} {:?})", index + 1, event.capability, event.resource),
+            place: format!(
+                "call {} ({} {:?})",
+                index + 1,
+                event.capability,
+                event.resource
+            ),
             recorded: show(&event.call),
             now: "not made".into(),
         })
@@ -115,15 +154,23 @@ pub struct Replay<C: Contract> {
 impl<C: Contract> Replay<C> {
     /// Answers the calls recorded under this name.
     pub fn new(player: Arc<Player>, resource: &str) -> Self {
-        Self { player, resource: resource.into(), contract: std::marker::PhantomData }
+        Self {
+            player,
+            resource: resource.into(),
+            contract: std::marker::PhantomData,
+        }
     }
 }
 
 impl<C: Contract> Backend<C> for Replay<C> {
     fn call(&self, call: C::Call) -> Answer<'_, C> {
-        let answer = self.player.play::<Result<C::Reply, C::Error>>(C::NAME, &self.resource, &call);
+        let answer = self
+            .player
+            .play::<Result<C::Reply, C::Error>>(C::NAME, &self.resource, &call);
         // The guest sees a failing backend; whoever replays sees the difference.
-        Box::pin(async move { answer.unwrap_or_else(|| Err(C::Error::deadline(std::time::Duration::ZERO))) })
+        Box::pin(async move {
+            answer.unwrap_or_else(|| Err(C::Error::deadline(std::time::Duration::ZERO)))
+        })
     }
 }
 
@@ -139,7 +186,11 @@ mod tests {
 
     async fn recorded(calls: &[Call]) -> Player {
         let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));
-        let bucket = Record::<KeyValue>::new(Arc::new(Memory::default()), Arc::clone(&recorder), "default");
+        let bucket = Record::<KeyValue>::new(
+            Arc::new(Memory::default()),
+            Arc::clone(&recorder),
+            "default",
+        );
         for call in calls {
             let _ = bucket.call(call.clone()).await;
         }
@@ -148,16 +199,25 @@ mod tests {
 
     fn replay(player: Player) -> (Arc<Player>, Shared<KeyValue>) {
         let player = Arc::new(player);
-        (Arc::clone(&player), Arc::new(Replay::new(player, "default")))
+        (
+            Arc::clone(&player),
+            Arc::new(Replay::new(player, "default")),
+        )
     }
 
     #[tokio::test]
     async fn answers_as_recorded_without_a_backend() {
-        let set = Call::Set { key: "k".into(), value: b"v".to_vec() };
+        let set = Call::Set {
+            key: "k".into(),
+            value: b"v".to_vec(),
+        };
         let get = Call::Get { key: "k".into() };
         let (player, bucket) = replay(recorded(&[set.clone(), get.clone()]).await);
         assert_eq!(bucket.call(set).await, Ok(Reply::Done));
-        assert_eq!(bucket.call(get).await, Ok(Reply::Value(Some(b"v".to_vec()))));
+        assert_eq!(
+            bucket.call(get).await,
+            Ok(Reply::Value(Some(b"v".to_vec())))
+        );
         assert_eq!(player.difference(true), None);
     }
 

@@ -30,7 +30,11 @@ const NAME: &str = "randomness";
 impl Observed {
     /// A generator for this observation; `kind` tells secure and insecure draws apart.
     pub fn new(observation: Observation, kind: &'static str) -> Self {
-        Self { observation, kind, source: ThreadRngHandle }
+        Self {
+            observation,
+            kind,
+            source: ThreadRngHandle,
+        }
     }
 
     fn draw(&self, bytes: &mut [u8]) {
@@ -41,7 +45,9 @@ impl Observed {
                 recorder.answer(asked, &bytes);
             }
             Observation::Replay(player) => {
-                let drawn: Vec<u8> = player.play(NAME, self.kind, &bytes.len()).unwrap_or_default();
+                let drawn: Vec<u8> = player
+                    .play(NAME, self.kind, &bytes.len())
+                    .unwrap_or_default();
                 for (byte, drawn) in bytes.iter_mut().zip(drawn) {
                     *byte = drawn;
                 }

@@ -35,7 +35,11 @@ pub struct Asked(usize);
 impl Recorder {
     /// Nothing noted yet.
     pub fn new(key: DigestKey) -> Self {
-        Self { key, events: Mutex::default(), truncated: AtomicBool::new(false) }
+        Self {
+            key,
+            events: Mutex::default(),
+            truncated: AtomicBool::new(false),
+        }
     }
 
     /// Notes a call.
@@ -43,7 +47,12 @@ impl Recorder {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         match self.key.during(|| pack(call)) {
             Ok(call) if events.len() < MAX_EVENTS => {
-                events.push(Event { capability: capability.into(), resource: resource.into(), call, answer: Value::Null });
+                events.push(Event {
+                    capability: capability.into(),
+                    resource: resource.into(),
+                    call,
+                    answer: Value::Null,
+                });
                 Asked(events.len() - 1)
             }
             _ => {
@@ -56,14 +65,17 @@ impl Recorder {
     /// Notes the answer to a call.
     pub fn answer(&self, asked: Asked, answer: &impl Serialize) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(event), Ok(answer)) = (events.get_mut(asked.0), self.key.during(|| pack(answer))) {
+        if let (Some(event), Ok(answer)) =
+            (events.get_mut(asked.0), self.key.during(|| pack(answer)))
+        {
             event.answer = answer;
         }
     }
 
     /// What was noted so far, and whether something is missing.
     pub fn take(&self) -> (Vec<Event>, bool) {
-        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
+        let events =
+            std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
         (events, self.truncated.load(Relaxed))
     }
 }
@@ -78,7 +90,11 @@ pub struct Record<C: Contract> {
 impl<C: Contract> Record<C> {
     /// Writes down every call of `inner` under this name.
     pub fn new(inner: Shared<C>, recorder: Arc<Recorder>, resource: &str) -> Self {
-        Self { inner, recorder, resource: resource.into() }
+        Self {
+            inner,
+            recorder,
+            resource: resource.into(),
+        }
     }
 }
 

@@ -14,12 +14,25 @@ const MIN_BYTES: usize = 4;
 pub fn redact(recording: &mut Recording, headers: &[String]) {
     for (number, header) in headers.iter().enumerate() {
         let header = header.to_ascii_lowercase();
-        let values: Vec<Vec<u8>> =
-            recording.request.message.headers.iter().filter(|(name, _)| *name == header).map(|(_, value)| value.clone()).collect();
+        let values: Vec<Vec<u8>> = recording
+            .request
+            .message
+            .headers
+            .iter()
+            .filter(|(name, _)| *name == header)
+            .map(|(_, value)| value.clone())
+            .collect();
         for value in values {
             let stand_in = format!("redacted-{}", number + 1);
-            let credentials = value.iter().position(|&byte| byte == b' ').map(|space| value.split_at(space + 1).1.to_vec());
-            for secret in credentials.into_iter().chain([value]).filter(|secret| secret.len() >= MIN_BYTES) {
+            let credentials = value
+                .iter()
+                .position(|&byte| byte == b' ')
+                .map(|space| value.split_at(space + 1).1.to_vec());
+            for secret in credentials
+                .into_iter()
+                .chain([value])
+                .filter(|secret| secret.len() >= MIN_BYTES)
+            {
                 replace_everywhere(recording, &secret, stand_in.as_bytes());
             }
         }
@@ -49,7 +62,9 @@ fn value(value_: &mut Value, secret: &[u8], stand_in: &[u8]) {
     match value_ {
         Value::Text(found) => *found = text(std::mem::take(found), secret, stand_in),
         Value::Bytes(found) => *found = bytes(found, secret, stand_in),
-        Value::Array(items) => items.iter_mut().for_each(|item| value(item, secret, stand_in)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| value(item, secret, stand_in)),
         Value::Map(pairs) => pairs.iter_mut().for_each(|(key, item)| {
             value(key, secret, stand_in);
             value(item, secret, stand_in);

@@ -41,7 +41,11 @@ pub struct Entry {
 /// # Errors
 /// When it cannot be read or exceeds the limits of a recording.
 pub fn take(dir: &Path, at: &str, writable: bool) -> io::Result<Directory> {
-    let mut directory = Directory { at: at.into(), writable, entries: Vec::new() };
+    let mut directory = Directory {
+        at: at.into(),
+        writable,
+        entries: Vec::new(),
+    };
     let mut bytes = 0;
     walk(dir, Path::new(""), &mut directory.entries, &mut bytes)?;
     directory.entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -53,7 +57,10 @@ fn walk(root: &Path, below: &Path, entries: &mut Vec<Entry>, bytes: &mut u64) ->
         let entry = entry?;
         let metadata = entry.metadata()?;
         let path = below.join(entry.file_name());
-        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let modified = metadata
+            .modified()?
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
         *bytes += metadata.len();
         if entries.len() >= MAX_ENTRIES || *bytes > MAX_BYTES {
@@ -63,10 +70,18 @@ fn walk(root: &Path, below: &Path, entries: &mut Vec<Entry>, bytes: &mut u64) ->
             )));
         }
         if metadata.is_dir() {
-            entries.push(Entry { path: path.clone(), content: None, modified_ns });
+            entries.push(Entry {
+                path: path.clone(),
+                content: None,
+                modified_ns,
+            });
             walk(root, &path, entries, bytes)?;
         } else if metadata.is_file() {
-            entries.push(Entry { content: Some(fs::read(entry.path())?), path, modified_ns });
+            entries.push(Entry {
+                content: Some(fs::read(entry.path())?),
+                path,
+                modified_ns,
+            });
         }
     }
     Ok(())
@@ -78,8 +93,15 @@ fn walk(root: &Path, below: &Path, entries: &mut Vec<Entry>, bytes: &mut u64) ->
 /// When a path leads out of it or cannot be written.
 pub fn restore(directory: &Directory, into: &Path) -> io::Result<()> {
     for entry in &directory.entries {
-        if !entry.path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(io::Error::other(format!("{} leads out of the directory", entry.path.display())));
+        if !entry
+            .path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+        {
+            return Err(io::Error::other(format!(
+                "{} leads out of the directory",
+                entry.path.display()
+            )));
         }
         let path = into.join(&entry.path);
         match &entry.content {
@@ -90,7 +112,10 @@ pub fn restore(directory: &Directory, into: &Path) -> io::Result<()> {
                 }
                 fs::write(&path, content)?;
                 let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry.modified_ns);
-                fs::File::options().write(true).open(&path)?.set_modified(modified)?;
+                fs::File::options()
+                    .write(true)
+                    .open(&path)?
+                    .set_modified(modified)?;
             }
         }
     }

@@ -15,7 +15,9 @@ pub struct NotAValue(pub String);
 /// # Errors
 /// When serde cannot express it.
 pub fn pack(value: &impl Serialize) -> Result<Value, NotAValue> {
-    Value::serialized(value).map(shorten).map_err(|error| NotAValue(error.to_string()))
+    Value::serialized(value)
+        .map(shorten)
+        .map_err(|error| NotAValue(error.to_string()))
 }
 
 /// Reads a value.
@@ -23,7 +25,9 @@ pub fn pack(value: &impl Serialize) -> Result<Value, NotAValue> {
 /// # Errors
 /// When it is something else.
 pub fn unpack<T: DeserializeOwned>(value: Value) -> Result<T, NotAValue> {
-    lengthen(value).deserialized().map_err(|error| NotAValue(error.to_string()))
+    lengthen(value)
+        .deserialized()
+        .map_err(|error| NotAValue(error.to_string()))
 }
 
 /// `Vec<u8>` is a sequence of numbers to serde; a recording holds many.
@@ -33,7 +37,12 @@ pub(super) fn shorten(value: Value) -> Value {
             Some(bytes) => Value::Bytes(bytes),
             None => Value::Array(items.into_iter().map(shorten).collect()),
         },
-        Value::Map(pairs) => Value::Map(pairs.into_iter().map(|(key, value)| (key, shorten(value))).collect()),
+        Value::Map(pairs) => Value::Map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, shorten(value)))
+                .collect(),
+        ),
         other => other,
     }
 }
@@ -42,13 +51,24 @@ fn lengthen(value: Value) -> Value {
     match value {
         Value::Bytes(bytes) => Value::Array(bytes.into_iter().map(Value::from).collect()),
         Value::Array(items) => Value::Array(items.into_iter().map(lengthen).collect()),
-        Value::Map(pairs) => Value::Map(pairs.into_iter().map(|(key, value)| (key, lengthen(value))).collect()),
+        Value::Map(pairs) => Value::Map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, lengthen(value)))
+                .collect(),
+        ),
         other => other,
     }
 }
 
 fn bytes(items: &[Value]) -> Option<Vec<u8>> {
-    items.iter().map(|item| item.as_integer().and_then(|number| u8::try_from(number).ok())).collect()
+    items
+        .iter()
+        .map(|item| {
+            item.as_integer()
+                .and_then(|number| u8::try_from(number).ok())
+        })
+        .collect()
 }
 
 /// One line for a person: strings quoted, bytes as text where they are text.
@@ -56,7 +76,10 @@ pub fn show(value: &Value) -> String {
     match value {
         Value::Text(text) => format!("{text:?}"),
         Value::Bytes(bytes) => show_bytes(bytes),
-        Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(show).collect::<Vec<_>>().join(", ")
+        ),
         Value::Map(pairs) => {
             let pairs = pairs.iter().map(|(key, value)| match key {
                 Value::Text(key) => format!("{key}: {}", show(value)),
@@ -78,7 +101,11 @@ const SHOWN_BYTES: usize = 160;
 pub fn show_bytes(bytes: &[u8]) -> String {
     let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
     let more = bytes.len() - shown.len();
-    let tail = if more == 0 { String::new() } else { format!(" and {more} bytes more") };
+    let tail = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} bytes more")
+    };
     format!("b\"{}\"{tail}", shown.escape_ascii())
 }
 
@@ -91,19 +118,41 @@ mod tests {
     fn every_value_of_a_contract_comes_back() {
         let calls = [
             Call::Get { key: "k".into() },
-            Call::Set { key: "k".into(), value: vec![0, 255] },
-            Call::Set { key: "k".into(), value: vec![] },
-            Call::SetMany { pairs: vec![("a".into(), vec![1]), ("b".into(), vec![])] },
-            Call::CompareAndSwap { key: "k".into(), expected: Some(vec![7]), value: vec![300u16 as u8] },
-            Call::List { prefix: "p".into(), after: None, limit: 9 },
+            Call::Set {
+                key: "k".into(),
+                value: vec![0, 255],
+            },
+            Call::Set {
+                key: "k".into(),
+                value: vec![],
+            },
+            Call::SetMany {
+                pairs: vec![("a".into(), vec![1]), ("b".into(), vec![])],
+            },
+            Call::CompareAndSwap {
+                key: "k".into(),
+                expected: Some(vec![7]),
+                value: vec![300u16 as u8],
+            },
+            Call::List {
+                prefix: "p".into(),
+                after: None,
+                limit: 9,
+            },
         ];
         for call in calls {
             assert_eq!(unpack::<Call>(pack(&call).unwrap()).unwrap(), call);
         }
-        let answers: [Result<Reply, Error>; 3] =
-            [Ok(Reply::Value(Some(vec![1, 2]))), Ok(Reply::Values(vec![None, Some(vec![])])), Err(Error::Failed("x".into()))];
+        let answers: [Result<Reply, Error>; 3] = [
+            Ok(Reply::Value(Some(vec![1, 2]))),
+            Ok(Reply::Values(vec![None, Some(vec![])])),
+            Err(Error::Failed("x".into())),
+        ];
         for answer in answers {
-            assert_eq!(unpack::<Result<Reply, Error>>(pack(&answer).unwrap()).unwrap(), answer);
+            assert_eq!(
+                unpack::<Result<Reply, Error>>(pack(&answer).unwrap()).unwrap(),
+                answer
+            );
         }
     }
 }

@@ -13,8 +13,8 @@ use super::{
     grant::Keyring,
     value::{Revealed, SecretValue},
 };
-use crate::guest::Handles;
 use crate::contract::Shared;
+use crate::guest::Handles;
 
 /// The line of a component's grants that lets it reveal a secret.
 pub const REVEAL_LINE: &str = r#"secrets = [{ name = "NAME", reveal = true }]"#;

@@ -13,7 +13,11 @@ use super::upstream::*;
 
 fn resolving(names: Arc<impl Resolve + 'static>) -> Client {
     // Nothing is kept, so that every request dials.
-    Client::new(Settings { resolver: names, max_idle: 0, ..settings() })
+    Client::new(Settings {
+        resolver: names,
+        max_idle: 0,
+        ..settings()
+    })
 }
 
 fn rebound(port: u16, networks: &[&str]) -> GrantSet {
@@ -23,30 +27,54 @@ fn rebound(port: u16, networks: &[&str]) -> GrantSet {
 async fn answering(address: SocketAddr, body: &'static str) -> Upstream {
     Upstream::script_at(address, move |mut stream, _| async move {
         read_head(&mut stream).await?;
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await
     })
     .await
 }
 
 #[tokio::test]
-async fn a_name_that_alternates_between_allowed_and_forbidden_never_reaches_the_forbidden_address() {
+async fn a_name_that_alternates_between_allowed_and_forbidden_never_reaches_the_forbidden_address()
+{
     let good = answering("127.0.0.1:0".parse().unwrap(), "good").await;
     let port = good.address.port();
     let evil = answering(SocketAddr::new("127.0.0.2".parse().unwrap(), port), "evil").await;
-    let alternating: [&[&str]; 4] = [&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.1"], &["::ffff:127.0.0.2"]];
+    let alternating: [&[&str]; 4] = [
+        &["127.0.0.1"],
+        &["127.0.0.2"],
+        &["127.0.0.1"],
+        &["::ffff:127.0.0.2"],
+    ];
     let names = Names::new(&alternating);
     let client = resolving(Arc::clone(&names));
     let grants = rebound(port, &["127.0.0.1/32"]);
     for turn in 0..4 {
-        let outcome = send(&client, &grants, get(&format!("http://rebind.example:{port}/"))).await;
+        let outcome = send(
+            &client,
+            &grants,
+            get(&format!("http://rebind.example:{port}/")),
+        )
+        .await;
         match turn % 2 {
             0 => assert_eq!(text(outcome.unwrap()).await, "good"),
-            _ => assert!(matches!(outcome, Err(Error::DestinationIpProhibited(_))), "{outcome:?}"),
+            _ => assert!(
+                matches!(outcome, Err(Error::DestinationIpProhibited(_))),
+                "{outcome:?}"
+            ),
         }
     }
     // One question for each connection: the address that was checked is the one that was dialled.
-    assert_eq!((names.asked.load(Ordering::SeqCst), good.accepted(), evil.accepted()), (4, 2, 0));
+    assert_eq!(
+        (
+            names.asked.load(Ordering::SeqCst),
+            good.accepted(),
+            evil.accepted()
+        ),
+        (4, 2, 0)
+    );
 }
 
 #[tokio::test]
@@ -55,7 +83,12 @@ async fn of_several_addresses_only_the_allowed_ones_are_dialled_in_their_order()
     let port = good.address.port();
     let evil = answering(SocketAddr::new("127.0.0.2".parse().unwrap(), port), "evil").await;
     // 127.0.0.3 is allowed and refuses the connection.
-    let client = resolving(Names::new(&[&["127.0.0.2", "169.254.169.254", "127.0.0.3", "127.0.0.1"]]));
+    let client = resolving(Names::new(&[&[
+        "127.0.0.2",
+        "169.254.169.254",
+        "127.0.0.3",
+        "127.0.0.1",
+    ]]));
     let outcome = send(
         &client,
         &rebound(port, &["127.0.0.1/32", "127.0.0.3/32"]),
@@ -73,9 +106,16 @@ async fn a_name_with_a_thousand_addresses_costs_no_more_than_a_few() {
     list.push("127.0.0.1");
     let client = resolving(Names::new(&[&list]));
     let port = good.address.port();
-    let outcome =
-        send(&client, &rebound(port, &["127.0.0.1/32"]), get(&format!("http://rebind.example:{port}/"))).await;
-    assert!(matches!(outcome, Err(Error::DestinationIpProhibited(_))), "{outcome:?}");
+    let outcome = send(
+        &client,
+        &rebound(port, &["127.0.0.1/32"]),
+        get(&format!("http://rebind.example:{port}/")),
+    )
+    .await;
+    assert!(
+        matches!(outcome, Err(Error::DestinationIpProhibited(_))),
+        "{outcome:?}"
+    );
     assert_eq!(good.accepted(), 0);
 }
 
@@ -83,12 +123,26 @@ async fn a_name_with_a_thousand_addresses_costs_no_more_than_a_few() {
 async fn an_allowed_address_is_not_inherited_by_a_component_without_it() {
     let upstream = Upstream::http(|_| async { ok(full("one")) }).await;
     let port = upstream.address.port();
-    let client = Client::new(Settings { resolver: Names::new(&[&["127.0.0.1"]]), ..settings() });
+    let client = Client::new(Settings {
+        resolver: Names::new(&[&["127.0.0.1"]]),
+        ..settings()
+    });
     let url = format!("http://rebind.example:{port}/");
-    assert_eq!(text(send(&client, &rebound(port, &["127.0.0.1/32"]), get(&url)).await.unwrap()).await, "one");
+    assert_eq!(
+        text(
+            send(&client, &rebound(port, &["127.0.0.1/32"]), get(&url))
+                .await
+                .unwrap()
+        )
+        .await,
+        "one"
+    );
     // The connection of the first is idle now, and is not the second's to use.
     let outcome = send(&client, &rebound(port, &["10.0.0.0/8"]), get(&url)).await;
-    assert!(matches!(outcome, Err(Error::DestinationIpProhibited(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(Error::DestinationIpProhibited(_))),
+        "{outcome:?}"
+    );
 }
 
 #[derive(Debug)]
@@ -130,5 +184,8 @@ async fn a_port_where_nobody_listens_refuses() {
     while tokio::net::TcpListener::bind(address).await.is_err() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(send(&client(), &grants, get(&url)).await.err(), Some(Error::ConnectionRefused));
+    assert_eq!(
+        send(&client(), &grants, get(&url)).await.err(),
+        Some(Error::ConnectionRefused)
+    );
 }

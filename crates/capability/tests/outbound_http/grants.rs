@@ -45,7 +45,13 @@ fn a_grant_covers_its_host_port_scheme_method_and_path_and_nothing_else() {
         ("GET", "https://192.0.2.1/rates/"),
     ];
     for (method, url) in denied {
-        assert!(matches!(rates().permits(&target(method, url)), Err(Denied::NotGranted(_))), "{method} {url}");
+        assert!(
+            matches!(
+                rates().permits(&target(method, url)),
+                Err(Denied::NotGranted(_))
+            ),
+            "{method} {url}"
+        );
     }
 }
 
@@ -57,17 +63,35 @@ fn a_path_that_servers_read_differently_needs_a_grant_of_every_path() {
         "/rates/a%2Fb", "/rates/a%5cb", "/rates/..%2fadmin", "/rates/..;/admin", "/rates/..;a=b/admin", "/rates/%252e%252e/admin",
         "/rates/%00", "/rates/%0d%0a", "/rates/%zz", "/rates/%2", "/rates/%",
     ];
-    let every = Grant { path: PathPattern::Every, ..rates() };
+    let every = Grant {
+        path: PathPattern::Every,
+        ..rates()
+    };
     for path in paths {
-        let Ok(request) = http::Request::get(format!("https://tax.example.com{path}")).body(empty()) else {
+        let Ok(request) =
+            http::Request::get(format!("https://tax.example.com{path}")).body(empty())
+        else {
             continue;
         };
         let target = Target::of(&request.into_parts().0).unwrap();
-        let Err(denied) = rates().permits(&target) else { panic!("{path}") };
-        assert!(denied.to_string().contains("only a grant without `path` covers it"), "{denied}");
+        let Err(denied) = rates().permits(&target) else {
+            panic!("{path}")
+        };
+        assert!(
+            denied
+                .to_string()
+                .contains("only a grant without `path` covers it"),
+            "{denied}"
+        );
         assert_eq!(every.permits(&target), Ok(()), "{path}");
     }
-    assert_eq!(rates().permits(&target("GET", "https://tax.example.com/rates/%C3%A4%20b;v=1/...")), Ok(()));
+    assert_eq!(
+        rates().permits(&target(
+            "GET",
+            "https://tax.example.com/rates/%C3%A4%20b;v=1/..."
+        )),
+        Ok(())
+    );
 }
 
 #[test]
@@ -97,10 +121,19 @@ fn a_grant_that_could_be_misread_is_not_made() {
     ] {
         assert!(host.parse::<HostPattern>().is_err(), "{host}");
     }
-    for host in ["example.com", "EXAMPLE.com.", "10.0.0.1", "::1", "[::1]", "*.example.com"] {
+    for host in [
+        "example.com",
+        "EXAMPLE.com.",
+        "10.0.0.1",
+        "::1",
+        "[::1]",
+        "*.example.com",
+    ] {
         assert!(host.parse::<HostPattern>().is_ok(), "{host}");
     }
-    for path in ["", "rates", "/a*", "/a/*/b", "/../*", "/%2e%2e", "/a?b", "/a#b", "*"] {
+    for path in [
+        "", "rates", "/a*", "/a/*/b", "/../*", "/%2e%2e", "/a?b", "/a#b", "*",
+    ] {
         assert!(path.parse::<PathPattern>().is_err(), "{path}");
     }
     assert_eq!("/*".parse(), Ok(PathPattern::Every));
@@ -110,7 +143,12 @@ fn a_grant_that_could_be_misread_is_not_made() {
 
 #[test]
 fn a_denial_names_what_was_asked_and_the_line_that_would_grant_it() {
-    let denied = |method, url| rates().permits(&target(method, url)).unwrap_err().to_string();
+    let denied = |method, url| {
+        rates()
+            .permits(&target(method, url))
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(
         denied("POST", "https://tax.example.com/rates/de?key=secret"),
         "POST \"/rates/de\" to https host tax.example.com, port 443, is not granted; in coracle.toml, under this component's \
@@ -126,9 +164,17 @@ fn a_denial_names_what_was_asked_and_the_line_that_would_grant_it() {
 
 #[test]
 fn the_operators_list_of_hosts_stands_above_every_grant() {
-    let allowed = Allowed { hosts: Some(vec!["*.example.org".parse().unwrap()]), ..Allowed::default() };
-    let grants = GrantSet { grants: vec![rates()], allowed: allowed.into() };
-    let denied = grants.permits(&target("GET", "https://tax.example.com/rates/")).unwrap_err();
+    let allowed = Allowed {
+        hosts: Some(vec!["*.example.org".parse().unwrap()]),
+        ..Allowed::default()
+    };
+    let grants = GrantSet {
+        grants: vec![rates()],
+        allowed: allowed.into(),
+    };
+    let denied = grants
+        .permits(&target("GET", "https://tax.example.com/rates/"))
+        .unwrap_err();
     assert_eq!(
         denied.to_string(),
         "host tax.example.com may not be granted; the operator allows it in host.toml: [allow] hosts = [\"tax.example.com\"]"
@@ -140,11 +186,28 @@ async fn what_is_not_granted_opens_no_connection() {
     let upstream = Upstream::http(|_| async { ok(empty()) }).await;
     let mut grants = upstream.grants();
     grants.grants[0].methods = vec![Method::GET];
-    let outcome = send(&client(), &grants, request("DELETE", &upstream.url("/"), empty())).await;
-    assert!(matches!(outcome, Err(Error::HttpRequestDenied(_))), "{outcome:?}");
+    let outcome = send(
+        &client(),
+        &grants,
+        request("DELETE", &upstream.url("/"), empty()),
+    )
+    .await;
+    assert!(
+        matches!(outcome, Err(Error::HttpRequestDenied(_))),
+        "{outcome:?}"
+    );
     for method in ["CONNECT", "TRACE"] {
-        let outcome = send(&client(), &upstream.grants(), request(method, &upstream.url("/"), empty())).await;
-        assert_eq!(outcome.err(), Some(Error::HttpRequestMethodInvalid), "{method}");
+        let outcome = send(
+            &client(),
+            &upstream.grants(),
+            request(method, &upstream.url("/"), empty()),
+        )
+        .await;
+        assert_eq!(
+            outcome.err(),
+            Some(Error::HttpRequestMethodInvalid),
+            "{method}"
+        );
     }
     assert_eq!(upstream.accepted(), 0);
 }
@@ -152,8 +215,12 @@ async fn what_is_not_granted_opens_no_connection() {
 #[tokio::test]
 async fn a_grants_own_fields_replace_the_guests() {
     let upstream = Upstream::http(|request| async move {
-        let seen: Vec<_> =
-            request.headers().get_all("authorization").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
+        let seen: Vec<_> = request
+            .headers()
+            .get_all("authorization")
+            .iter()
+            .map(|v| v.to_str().unwrap().to_owned())
+            .collect();
         ok(full(seen.join("|")))
     })
     .await;
@@ -163,24 +230,41 @@ async fn a_grants_own_fields_replace_the_guests() {
     grants.grants[0].headers.insert("authorization", secret);
     assert!(!format!("{grants:?}").contains("secret"));
     let mut request = get(&upstream.url("/"));
-    request.headers_mut().append("authorization", HeaderValue::from_static("guest"));
-    request.headers_mut().append("authorization", HeaderValue::from_static("guest 2"));
-    assert_eq!(text(send(&client(), &grants, request).await.unwrap()).await, "Bearer secret");
+    request
+        .headers_mut()
+        .append("authorization", HeaderValue::from_static("guest"));
+    request
+        .headers_mut()
+        .append("authorization", HeaderValue::from_static("guest 2"));
+    assert_eq!(
+        text(send(&client(), &grants, request).await.unwrap()).await,
+        "Bearer secret"
+    );
 }
 
 #[test]
 fn a_call_and_a_reply_survive_being_stored() {
     let mut request = request("PUT", "https://example.com:8443/a?b=c", empty());
-    request.headers_mut().append("x-a", HeaderValue::from_static("1"));
-    request.headers_mut().append("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
+    request
+        .headers_mut()
+        .append("x-a", HeaderValue::from_static("1"));
+    request
+        .headers_mut()
+        .append("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
     let (head, _) = request.into_parts();
     let call = Call::of(&head, Timeouts::default()).unwrap();
     let stored: Call = serde_json::from_str(&serde_json::to_string(&call).unwrap()).unwrap();
     assert_eq!(stored, call);
     let again = stored.head().unwrap();
-    assert_eq!((again.method, again.uri, again.headers), (head.method, head.uri, head.headers));
+    assert_eq!(
+        (again.method, again.uri, again.headers),
+        (head.method, head.uri, head.headers)
+    );
 
-    let reply = Reply { status: 404, headers: vec![("x-b".into(), b"2".to_vec())] };
+    let reply = Reply {
+        status: 404,
+        headers: vec![("x-b".into(), b"2".to_vec())],
+    };
     assert_eq!(Reply::of(&reply.head().unwrap()), reply);
     let host: Host = "[::ffff:10.0.0.1]".parse().unwrap();
     assert_eq!(host.to_string(), "10.0.0.1");

@@ -15,7 +15,14 @@ use super::upstream::*;
 
 /// The error of the head, or else of the body.
 async fn error_within(upstream: &Upstream, timeouts: Timeouts) -> Option<Error> {
-    match send_within(&client(), &upstream.grants(), get(&upstream.url("/")), timeouts).await {
+    match send_within(
+        &client(),
+        &upstream.grants(),
+        get(&upstream.url("/")),
+        timeouts,
+    )
+    .await
+    {
         Ok(response) => read(response).await.err(),
         Err(error) => Some(error),
     }
@@ -38,7 +45,11 @@ async fn bad_framing_is_a_protocol_error() {
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
     ] {
-        assert_eq!(error_of_answer(answer).await, Some(Error::HttpProtocolError), "{answer:?}");
+        assert_eq!(
+            error_of_answer(answer).await,
+            Some(Error::HttpProtocolError),
+            "{answer:?}"
+        );
     }
 }
 
@@ -54,7 +65,10 @@ async fn a_body_that_ends_early_or_breaks_its_framing_is_incomplete() {
     ] {
         let error = error_of_answer(answer).await;
         assert!(
-            matches!(error, Some(Error::HttpResponseIncomplete | Error::HttpProtocolError)),
+            matches!(
+                error,
+                Some(Error::HttpResponseIncomplete | Error::HttpProtocolError)
+            ),
             "{answer:?}: {error:?}"
         );
     }
@@ -67,22 +81,37 @@ async fn a_head_without_end_or_with_too_many_fields_is_too_large() {
         format!("HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n")
     };
     assert_eq!(error_of_answer(many(99)).await, None);
-    assert_eq!(error_of_answer(many(100)).await, Some(Error::HttpResponseHeaderSectionSize(None)));
-    assert_eq!(error_of_answer(many(100_000)).await, Some(Error::HttpResponseHeaderSectionSize(None)));
+    assert_eq!(
+        error_of_answer(many(100)).await,
+        Some(Error::HttpResponseHeaderSectionSize(None))
+    );
+    assert_eq!(
+        error_of_answer(many(100_000)).await,
+        Some(Error::HttpResponseHeaderSectionSize(None))
+    );
     let long = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(1 << 20));
-    assert_eq!(error_of_answer(long).await, Some(Error::HttpResponseHeaderSectionSize(None)));
+    assert_eq!(
+        error_of_answer(long).await,
+        Some(Error::HttpResponseHeaderSectionSize(None))
+    );
 }
 
 #[tokio::test]
 async fn an_upstream_that_closes_or_resets_before_the_head_ended_the_connection() {
     let closing = Upstream::bytes("").await;
-    assert_eq!(error_within(&closing, SHORT).await, Some(Error::ConnectionTerminated));
+    assert_eq!(
+        error_within(&closing, SHORT).await,
+        Some(Error::ConnectionTerminated)
+    );
     let resetting = Upstream::script(|mut stream, _| async move {
         read_head(&mut stream).await?;
         stream.set_zero_linger()
     })
     .await;
-    assert_eq!(error_within(&resetting, SHORT).await, Some(Error::ConnectionTerminated));
+    assert_eq!(
+        error_within(&resetting, SHORT).await,
+        Some(Error::ConnectionTerminated)
+    );
 }
 
 #[tokio::test]
@@ -93,7 +122,10 @@ async fn an_upstream_that_hangs_is_left_after_the_first_byte_timeout() {
     })
     .await;
     let started = Instant::now();
-    assert_eq!(error_within(&upstream, SHORT).await, Some(Error::ConnectionReadTimeout));
+    assert_eq!(
+        error_within(&upstream, SHORT).await,
+        Some(Error::ConnectionReadTimeout)
+    );
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -102,18 +134,27 @@ async fn a_flood_of_informational_heads_is_left_after_the_first_byte_timeout() {
     let upstream = Upstream::script(|mut stream, _| async move {
         read_head(&mut stream).await?;
         loop {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n").await?;
+            stream
+                .write_all(
+                    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n",
+                )
+                .await?;
         }
     })
     .await;
-    assert_eq!(error_within(&upstream, SHORT).await, Some(Error::ConnectionReadTimeout));
+    assert_eq!(
+        error_within(&upstream, SHORT).await,
+        Some(Error::ConnectionReadTimeout)
+    );
 }
 
 #[tokio::test]
 async fn a_slow_body_is_read_while_it_moves_and_left_when_it_stops() {
     let upstream = Upstream::script(|mut stream, _| async move {
         read_head(&mut stream).await?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
+            .await?;
         let mut tick = interval(Duration::from_millis(60));
         for _ in 0..10 {
             tick.tick().await;
@@ -122,11 +163,22 @@ async fn a_slow_body_is_read_while_it_moves_and_left_when_it_stops() {
         pending().await
     })
     .await;
-    let response = send_within(&client(), &upstream.grants(), get(&upstream.url("/")), SHORT).await.unwrap();
+    let response = send_within(
+        &client(),
+        &upstream.grants(),
+        get(&upstream.url("/")),
+        SHORT,
+    )
+    .await
+    .unwrap();
     let mut body = response.into_body();
     let mut received = 0;
     let error = loop {
-        match tokio::time::timeout(BOUND, body.frame()).await.unwrap().unwrap() {
+        match tokio::time::timeout(BOUND, body.frame())
+            .await
+            .unwrap()
+            .unwrap()
+        {
             Ok(frame) => received += frame.into_data().unwrap().len(),
             Err(error) => break error,
         }
@@ -143,8 +195,13 @@ async fn an_upstream_that_takes_nothing_is_left_after_the_timeout_between_bytes(
         pending().await
     })
     .await;
-    let endless = stream::repeat_with(|| Ok::<_, Error>(Frame::data(Bytes::from_static(&[0; 64 * 1024]))));
-    let request = request("POST", &upstream.url("/"), StreamBody::new(endless).boxed_unsync());
+    let endless =
+        stream::repeat_with(|| Ok::<_, Error>(Frame::data(Bytes::from_static(&[0; 64 * 1024]))));
+    let request = request(
+        "POST",
+        &upstream.url("/"),
+        StreamBody::new(endless).boxed_unsync(),
+    );
     let outcome = send_within(&client(), &upstream.grants(), request, SHORT).await;
     assert_eq!(outcome.err(), Some(Error::ConnectionWriteTimeout));
 }
@@ -159,13 +216,24 @@ async fn an_endless_body_is_cut_at_the_limit_and_costs_only_what_was_read() {
         }
     })
     .await;
-    let client = Client::new(Settings { max_response_bytes: Some(1 << 20), ..settings() });
-    let response = send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap();
-    assert_eq!(read(response).await.err(), Some(Error::HttpResponseBodySize(Some(1 << 20))));
+    let client = Client::new(Settings {
+        max_response_bytes: Some(1 << 20),
+        ..settings()
+    });
+    let response = send(&client, &upstream.grants(), get(&upstream.url("/")))
+        .await
+        .unwrap();
+    assert_eq!(
+        read(response).await.err(),
+        Some(Error::HttpResponseBodySize(Some(1 << 20)))
+    );
 
     let announced = Upstream::bytes("HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n").await;
     let outcome = send(&client, &announced.grants(), get(&announced.url("/"))).await;
-    assert_eq!(outcome.err(), Some(Error::HttpResponseBodySize(Some(1 << 20))));
+    assert_eq!(
+        outcome.err(),
+        Some(Error::HttpResponseBodySize(Some(1 << 20)))
+    );
 }
 
 #[tokio::test]
@@ -173,15 +241,23 @@ async fn an_answer_that_nobody_asked_for_is_not_given_to_the_next_request() {
     let upstream = Upstream::script(|mut stream, n| async move {
         read_head(&mut stream).await?;
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{n}");
-        let forged = if n == 0 { "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged" } else { "" };
-        stream.write_all(format!("{answer}{forged}").as_bytes()).await?;
+        let forged = if n == 0 {
+            "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+        } else {
+            ""
+        };
+        stream
+            .write_all(format!("{answer}{forged}").as_bytes())
+            .await?;
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.map(drop)
     })
     .await;
     let client = client();
     for expected in ["0", "1"] {
-        let response = send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap();
+        let response = send(&client, &upstream.grants(), get(&upstream.url("/")))
+            .await
+            .unwrap();
         assert_eq!(text(response).await, expected);
     }
 }
@@ -195,24 +271,49 @@ async fn a_request_that_may_have_had_an_effect_is_not_repeated() {
             if n == 0 && turn == 1 {
                 return Ok(());
             }
-            stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{n}").as_bytes()).await?;
+            stream
+                .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{n}").as_bytes())
+                .await?;
         }
         Err(io::Error::other("unreachable"))
     })
     .await;
     let post = || request("POST", &upstream.url("/"), empty());
     let client_of_posts = client();
-    assert_eq!(text(send(&client_of_posts, &upstream.grants(), post()).await.unwrap()).await, "0");
-    assert_eq!(send(&client_of_posts, &upstream.grants(), post()).await.err(), Some(Error::ConnectionTerminated));
+    assert_eq!(
+        text(
+            send(&client_of_posts, &upstream.grants(), post())
+                .await
+                .unwrap()
+        )
+        .await,
+        "0"
+    );
+    assert_eq!(
+        send(&client_of_posts, &upstream.grants(), post())
+            .await
+            .err(),
+        Some(Error::ConnectionTerminated)
+    );
     assert_eq!(upstream.accepted(), 1);
-    assert_eq!(text(send(&client_of_posts, &upstream.grants(), post()).await.unwrap()).await, "1");
+    assert_eq!(
+        text(
+            send(&client_of_posts, &upstream.grants(), post())
+                .await
+                .unwrap()
+        )
+        .await,
+        "1"
+    );
 }
 
 #[tokio::test]
 async fn a_read_that_met_a_connection_closed_while_idle_is_repeated_once() {
     let upstream = Upstream::script(|mut stream, n| async move {
         read_head(&mut stream).await?;
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{n}").as_bytes()).await?;
+        stream
+            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{n}").as_bytes())
+            .await?;
         if n == 0 {
             read_head(&mut stream).await?;
         }
@@ -221,7 +322,9 @@ async fn a_read_that_met_a_connection_closed_while_idle_is_repeated_once() {
     .await;
     let client = client();
     for expected in ["0", "1"] {
-        let response = send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap();
+        let response = send(&client, &upstream.grants(), get(&upstream.url("/")))
+            .await
+            .unwrap();
         assert_eq!(text(response).await, expected);
     }
     assert_eq!(upstream.accepted(), 2);

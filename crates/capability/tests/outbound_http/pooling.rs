@@ -14,8 +14,18 @@ use super::upstream::*;
 async fn requests_one_after_the_other_share_a_connection() {
     let upstream = Upstream::http(|_| async { ok(full("ok")) }).await;
     let client = client();
-    for method in ["GET", "POST", "PUT", "HEAD", "DELETE"].into_iter().cycle().take(50) {
-        let response = send(&client, &upstream.grants(), request(method, &upstream.url("/"), empty())).await.unwrap();
+    for method in ["GET", "POST", "PUT", "HEAD", "DELETE"]
+        .into_iter()
+        .cycle()
+        .take(50)
+    {
+        let response = send(
+            &client,
+            &upstream.grants(),
+            request(method, &upstream.url("/"), empty()),
+        )
+        .await
+        .unwrap();
         read(response).await.unwrap();
     }
     assert_eq!(upstream.accepted(), 1);
@@ -29,7 +39,13 @@ async fn components_with_different_networks_do_not_share_a_connection() {
     narrow.allowed = allowed(&["127.0.0.1/32"]);
     wide.allowed = allowed(&["127.0.0.0/8"]);
     for grants in [&narrow, &wide, &narrow, &wide] {
-        read(send(&client, grants, get(&upstream.url("/"))).await.unwrap()).await.unwrap();
+        read(
+            send(&client, grants, get(&upstream.url("/")))
+                .await
+                .unwrap(),
+        )
+        .await
+        .unwrap();
     }
     assert_eq!(upstream.accepted(), 2);
 }
@@ -38,7 +54,13 @@ async fn components_with_different_networks_do_not_share_a_connection() {
 async fn two_apps_do_not_share_a_connection() {
     let upstream = Upstream::http(|_| async { ok(full("ok")) }).await;
     for client in [client(), client()] {
-        read(send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap()).await.unwrap();
+        read(
+            send(&client, &upstream.grants(), get(&upstream.url("/")))
+                .await
+                .unwrap(),
+        )
+        .await
+        .unwrap();
     }
     assert_eq!(upstream.accepted(), 2);
 }
@@ -50,7 +72,9 @@ async fn a_response_dropped_early_closes_its_connection_and_spoils_no_other() {
         let closed = closed.clone();
         async move {
             read_head(&mut stream).await?;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                .await?;
             while n == 0 && stream.write_all(b"4\r\nabcd\r\n").await.is_ok() {}
             closed.send(n).unwrap();
             stream.write_all(b"2\r\nok\r\n0\r\n\r\n").await
@@ -58,11 +82,24 @@ async fn a_response_dropped_early_closes_its_connection_and_spoils_no_other() {
     })
     .await;
     let client = client();
-    let mut endless = send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap();
+    let mut endless = send(&client, &upstream.grants(), get(&upstream.url("/")))
+        .await
+        .unwrap();
     endless.body_mut().frame().await.unwrap().unwrap();
     drop(endless);
-    assert_eq!(tokio::time::timeout(BOUND, closes.recv()).await.unwrap(), Some(0));
-    assert_eq!(text(send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap()).await, "ok");
+    assert_eq!(
+        tokio::time::timeout(BOUND, closes.recv()).await.unwrap(),
+        Some(0)
+    );
+    assert_eq!(
+        text(
+            send(&client, &upstream.grants(), get(&upstream.url("/")))
+                .await
+                .unwrap()
+        )
+        .await,
+        "ok"
+    );
 }
 
 #[tokio::test]
@@ -80,14 +117,20 @@ async fn a_send_that_is_given_up_closes_its_connection_and_frees_its_place() {
         }
     })
     .await;
-    let client = Client::new(Settings { max_exchanges: 1, ..settings() });
+    let client = Client::new(Settings {
+        max_exchanges: 1,
+        ..settings()
+    });
     for n in 0..3 {
         let (grants, request) = (upstream.grants(), get(&upstream.url("/")));
         tokio::select! {
             outcome = send(&client, &grants, request) => panic!("{outcome:?}"),
             arrival = arrivals.recv() => assert_eq!(arrival, Some(n)),
         }
-        assert_eq!(tokio::time::timeout(BOUND, closes.recv()).await.unwrap(), Some(n));
+        assert_eq!(
+            tokio::time::timeout(BOUND, closes.recv()).await.unwrap(),
+            Some(n)
+        );
     }
 }
 
@@ -98,16 +141,30 @@ async fn an_idle_connection_is_closed_after_its_time() {
         let closed = closed.clone();
         async move {
             read_head(&mut stream).await?;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .await?;
             stream.read_to_end(&mut Vec::new()).await?;
             closed.send(n).unwrap();
             Ok(())
         }
     })
     .await;
-    let client = Client::new(Settings { idle_timeout: Duration::from_millis(50), ..settings() });
-    read(send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap()).await.unwrap();
-    assert_eq!(tokio::time::timeout(BOUND, closes.recv()).await.unwrap(), Some(0));
+    let client = Client::new(Settings {
+        idle_timeout: Duration::from_millis(50),
+        ..settings()
+    });
+    read(
+        send(&client, &upstream.grants(), get(&upstream.url("/")))
+            .await
+            .unwrap(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        tokio::time::timeout(BOUND, closes.recv()).await.unwrap(),
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -117,7 +174,9 @@ async fn idle_connections_are_closed_with_their_client() {
         let closed = closed.clone();
         async move {
             read_head(&mut stream).await?;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .await?;
             stream.read_to_end(&mut Vec::new()).await?;
             closed.send(n).unwrap();
             Ok(())
@@ -125,9 +184,18 @@ async fn idle_connections_are_closed_with_their_client() {
     })
     .await;
     let client = client();
-    read(send(&client, &upstream.grants(), get(&upstream.url("/"))).await.unwrap()).await.unwrap();
+    read(
+        send(&client, &upstream.grants(), get(&upstream.url("/")))
+            .await
+            .unwrap(),
+    )
+    .await
+    .unwrap();
     drop(client);
-    assert_eq!(tokio::time::timeout(BOUND, closes.recv()).await.unwrap(), Some(0));
+    assert_eq!(
+        tokio::time::timeout(BOUND, closes.recv()).await.unwrap(),
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -155,26 +223,38 @@ async fn each_limit_makes_an_exchange_wait_and_then_refuses_it() {
 #[tokio::test]
 async fn one_invocations_limit_is_not_anothers() {
     let upstream = Upstream::http(|_| async { ok(full("ok")) }).await;
-    let client = Client::new(Settings { max_exchanges_per_invocation: 1, ..settings() });
+    let client = Client::new(Settings {
+        max_exchanges_per_invocation: 1,
+        ..settings()
+    });
     let (grants, url) = (upstream.grants(), upstream.url("/"));
     let (first, second) = (client.for_invocation(), client.for_invocation());
     let _held = send(&first, &grants, get(&url)).await.unwrap();
-    assert_eq!(send(&first, &grants, get(&url)).await.err(), Some(Error::ConnectionLimitReached));
+    assert_eq!(
+        send(&first, &grants, get(&url)).await.err(),
+        Some(Error::ConnectionLimitReached)
+    );
     assert!(send(&second, &grants, get(&url)).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_get_their_own_answers_over_a_bounded_number_of_connections() {
-    let upstream = Upstream::http(|request| async move { ok(full(request.uri().path().to_owned())) }).await;
+    let upstream =
+        Upstream::http(|request| async move { ok(full(request.uri().path().to_owned())) }).await;
     let upstream = Arc::new(upstream);
-    let client =
-        Client::new(Settings { max_exchanges_per_authority: 8, max_wait: Duration::from_secs(10), ..settings() });
+    let client = Client::new(Settings {
+        max_exchanges_per_authority: 8,
+        max_wait: Duration::from_secs(10),
+        ..settings()
+    });
     let tasks: Vec<_> = (0..200)
         .map(|n| {
             let (client, upstream) = (client.clone(), Arc::clone(&upstream));
             tokio::spawn(async move {
                 let path = format!("/{n}");
-                let response = send(&client, &upstream.grants(), get(&upstream.url(&path))).await.unwrap();
+                let response = send(&client, &upstream.grants(), get(&upstream.url(&path)))
+                    .await
+                    .unwrap();
                 assert_eq!(text(response).await, path);
             })
         })

@@ -38,10 +38,19 @@ fn every_range_that_is_not_public_has_a_name() {
 #[test]
 fn special_addresses_pass_only_inside_the_operators_networks() {
     for text in SPECIAL {
-        assert!(Allowed::default().address(SocketAddr::new(ip(text), 80)).is_err(), "{text}");
+        assert!(
+            Allowed::default()
+                .address(SocketAddr::new(ip(text), 80))
+                .is_err(),
+            "{text}"
+        );
     }
     for text in PUBLIC {
-        assert_eq!(Allowed::default().address(SocketAddr::new(ip(text), 80)), Ok(()), "{text}");
+        assert_eq!(
+            Allowed::default().address(SocketAddr::new(ip(text), 80)),
+            Ok(()),
+            "{text}"
+        );
     }
     let allowed = allowed(&["10.0.0.0/8", "fd00::/8"]);
     let may = |text| allowed.address(SocketAddr::new(ip(text), 80)).is_ok();
@@ -56,7 +65,12 @@ fn an_address_that_carries_another_needs_both_to_be_allowed() {
     assert!(may("64:ff9b::8.8.8.8") && may("2002:808:808::1"));
     // Teredo inverts the client's address: f5ff:fffe is 10.0.0.1, f7f7:f7f7 is 8.8.8.8.
     assert!(may("2001:0:808:808:0:0:f7f7:f7f7"));
-    for private in ["64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "2002:7f00:1::1", "2001:0:808:808:0:0:f5ff:fffe"] {
+    for private in [
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "2002:7f00:1::1",
+        "2001:0:808:808:0:0:f5ff:fffe",
+    ] {
         assert!(!may(private), "{private}");
     }
 }
@@ -74,20 +88,51 @@ fn the_node_knows_its_own_addresses() {
 
 #[test]
 fn a_control_port_is_refused_on_the_nodes_own_addresses_whatever_is_allowed() {
-    let allowed =
-        Allowed { networks: vec!["0.0.0.0/0".parse().unwrap()], control_ports: vec![9900], ..Allowed::default() };
+    let allowed = Allowed {
+        networks: vec!["0.0.0.0/0".parse().unwrap()],
+        control_ports: vec![9900],
+        ..Allowed::default()
+    };
     assert_eq!(allowed.address("127.0.0.1:9901".parse().unwrap()), Ok(()));
-    let refused = allowed.address("127.0.0.1:9900".parse().unwrap()).unwrap_err();
-    assert_eq!(refused.to_string(), "address 127.0.0.1, port 9900, may not be dialled (a control port of the node)");
+    let refused = allowed
+        .address("127.0.0.1:9900".parse().unwrap())
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "address 127.0.0.1, port 9900, may not be dialled (a control port of the node)"
+    );
     assert_eq!(allowed.address("10.0.0.1:9900".parse().unwrap()), Ok(()));
 }
 
 #[test]
 fn a_network_without_a_length_is_one_address_and_stray_bits_are_refused() {
-    assert!("10.0.0.1".parse::<Network>().unwrap().contains(ip("10.0.0.1")));
-    assert!(!"10.0.0.1".parse::<Network>().unwrap().contains(ip("10.0.0.2")));
-    assert!("0.0.0.0/0".parse::<Network>().unwrap().contains(ip("8.8.8.8")));
-    for bad in ["", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10/8", "example.com", "10.0.0.0/"] {
+    assert!(
+        "10.0.0.1"
+            .parse::<Network>()
+            .unwrap()
+            .contains(ip("10.0.0.1"))
+    );
+    assert!(
+        !"10.0.0.1"
+            .parse::<Network>()
+            .unwrap()
+            .contains(ip("10.0.0.2"))
+    );
+    assert!(
+        "0.0.0.0/0"
+            .parse::<Network>()
+            .unwrap()
+            .contains(ip("8.8.8.8"))
+    );
+    for bad in [
+        "",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "::/129",
+        "10/8",
+        "example.com",
+        "10.0.0.0/",
+    ] {
         assert!(bad.parse::<Network>().is_err(), "{bad}");
     }
 }
@@ -97,18 +142,40 @@ async fn a_granted_host_that_is_not_public_is_not_dialled() {
     for text in SPECIAL {
         let address = ip(text);
         let host = Host::Address(address.to_canonical());
-        let url = if address.is_ipv6() { format!("http://[{text}]/") } else { format!("http://{text}/") };
+        let url = if address.is_ipv6() {
+            format!("http://[{text}]/")
+        } else {
+            format!("http://{text}/")
+        };
         let outcome = send(&client(), &grants(host, 80, &[]), get(&url)).await;
-        assert!(matches!(outcome, Err(Error::DestinationIpProhibited(_))), "{text}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::DestinationIpProhibited(_))),
+            "{text}: {outcome:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn localhost_is_refused_in_every_spelling_and_the_reason_names_the_line() {
-    for url in ["http://localhost/", "http://localhost./", "http://LOCALHOST/", "HTTP://LocalHost.:80/"] {
-        let outcome = send(&client(), &grants(Host::Name("localhost".into()), 80, &[]), get(url)).await;
-        let Err(Error::DestinationIpProhibited(why)) = outcome else { panic!("{url}: {outcome:?}") };
-        assert!(why.contains("(loopback); the operator allows it in host.toml: [allow] networks = [\""), "{why}");
+    for url in [
+        "http://localhost/",
+        "http://localhost./",
+        "http://LOCALHOST/",
+        "HTTP://LocalHost.:80/",
+    ] {
+        let outcome = send(
+            &client(),
+            &grants(Host::Name("localhost".into()), 80, &[]),
+            get(url),
+        )
+        .await;
+        let Err(Error::DestinationIpProhibited(why)) = outcome else {
+            panic!("{url}: {outcome:?}")
+        };
+        assert!(
+            why.contains("(loopback); the operator allows it in host.toml: [allow] networks = [\""),
+            "{why}"
+        );
     }
 }
 
@@ -127,7 +194,12 @@ async fn a_spelling_that_two_readers_understand_differently_is_no_url() {
         let Ok(request) = http::Request::get(url).body(empty()) else {
             continue;
         };
-        let outcome = send(&client(), &grants(Host::Name("example.com".into()), 80, &["0.0.0.0/0"]), request).await;
+        let outcome = send(
+            &client(),
+            &grants(Host::Name("example.com".into()), 80, &["0.0.0.0/0"]),
+            request,
+        )
+        .await;
         assert_eq!(outcome.err(), Some(Error::HttpRequestUriInvalid), "{url}");
     }
 }

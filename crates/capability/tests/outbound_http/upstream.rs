@@ -66,7 +66,11 @@ impl Upstream {
                 tokio::spawn(serve(stream, count.fetch_add(1, Ordering::SeqCst)));
             }
         });
-        Self { address, accepted, task }
+        Self {
+            address,
+            accepted,
+            task,
+        }
     }
 
     /// An HTTP/1.1 server of hyper's.
@@ -82,7 +86,8 @@ impl Upstream {
                 async move { Ok::<_, Infallible>(response.await) }
             });
             async move {
-                let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let served = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
                 served.await.map_err(io::Error::other)
             }
         })
@@ -113,7 +118,11 @@ impl Upstream {
 
     /// Every request to this server, and the operator's word for its address.
     pub fn grants(&self) -> GrantSet {
-        grants(Host::Address(self.address.ip()), self.address.port(), &["127.0.0.1/32"])
+        grants(
+            Host::Address(self.address.ip()),
+            self.address.port(),
+            &["127.0.0.1/32"],
+        )
     }
 }
 
@@ -135,7 +144,10 @@ pub async fn read_head(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 pub fn grants(host: Host, port: u16, networks: &[&str]) -> GrantSet {
-    GrantSet { grants: vec![grant(host, port, Scheme::Http)], allowed: allowed(networks) }
+    GrantSet {
+        grants: vec![grant(host, port, Scheme::Http)],
+        allowed: allowed(networks),
+    }
 }
 
 pub fn grant(host: Host, port: u16, scheme: Scheme) -> Grant {
@@ -150,8 +162,14 @@ pub fn grant(host: Host, port: u16, scheme: Scheme) -> Grant {
 }
 
 pub fn allowed(networks: &[&str]) -> Arc<Allowed> {
-    let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-    Arc::new(Allowed { networks, ..Allowed::default() })
+    let networks = networks
+        .iter()
+        .map(|network| network.parse().unwrap())
+        .collect();
+    Arc::new(Allowed {
+        networks,
+        ..Allowed::default()
+    })
 }
 
 pub fn client() -> Client {
@@ -159,10 +177,17 @@ pub fn client() -> Client {
 }
 
 pub fn settings() -> Settings {
-    Settings { max_wait: Duration::from_millis(50), ..Settings::default() }
+    Settings {
+        max_wait: Duration::from_millis(50),
+        ..Settings::default()
+    }
 }
 
-pub const NO_TIMEOUTS: Timeouts = Timeouts { connect: None, first_byte: None, between_bytes: None };
+pub const NO_TIMEOUTS: Timeouts = Timeouts {
+    connect: None,
+    first_byte: None,
+    between_bytes: None,
+};
 
 /// Short enough to wait for, long enough for a loaded machine to answer within when it means to.
 pub const SHORT: Timeouts = Timeouts {
@@ -171,7 +196,11 @@ pub const SHORT: Timeouts = Timeouts {
     between_bytes: Some(Duration::from_millis(400)),
 };
 
-pub async fn send(client: &Client, grants: &GrantSet, request: Request<Body>) -> Result<Response<Body>, Error> {
+pub async fn send(
+    client: &Client,
+    grants: &GrantSet,
+    request: Request<Body>,
+) -> Result<Response<Body>, Error> {
     send_within(client, grants, request, NO_TIMEOUTS).await
 }
 
@@ -181,11 +210,17 @@ pub async fn send_within(
     request: Request<Body>,
     timeouts: Timeouts,
 ) -> Result<Response<Body>, Error> {
-    tokio::time::timeout(BOUND, client.send(grants, request, timeouts)).await.expect("a bounded wait")
+    tokio::time::timeout(BOUND, client.send(grants, request, timeouts))
+        .await
+        .expect("a bounded wait")
 }
 
 pub fn request(method: &str, url: &str, body: Body) -> Request<Body> {
-    Request::builder().method(method).uri(url).body(body).unwrap()
+    Request::builder()
+        .method(method)
+        .uri(url)
+        .body(body)
+        .unwrap()
 }
 
 pub fn get(url: &str) -> Request<Body> {
@@ -197,7 +232,9 @@ pub fn empty() -> Body {
 }
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 pub fn ok(body: Body) -> Response<Body> {
@@ -206,7 +243,9 @@ pub fn ok(body: Body) -> Response<Body> {
 
 /// The whole body, or why there is none.
 pub async fn read(response: Response<Body>) -> Result<Bytes, Error> {
-    let collected = tokio::time::timeout(BOUND, response.into_body().collect()).await.expect("a bounded wait");
+    let collected = tokio::time::timeout(BOUND, response.into_body().collect())
+        .await
+        .expect("a bounded wait");
     collected.map(|body| body.to_bytes())
 }
 
@@ -224,13 +263,19 @@ pub struct Names {
 impl Names {
     pub fn new(answers: &[&[&str]]) -> Arc<Self> {
         let parse = |list: &&[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect();
-        Arc::new(Self { answers: answers.iter().map(parse).collect(), asked: AtomicUsize::new(0) })
+        Arc::new(Self {
+            answers: answers.iter().map(parse).collect(),
+            asked: AtomicUsize::new(0),
+        })
     }
 }
 
 impl Resolve for Names {
     fn resolve(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let turn = self.asked.fetch_add(1, Ordering::SeqCst).min(self.answers.len() - 1);
+        let turn = self
+            .asked
+            .fetch_add(1, Ordering::SeqCst)
+            .min(self.answers.len() - 1);
         let answer = self.answers[turn].clone();
         Box::pin(async move { Ok(answer) })
     }

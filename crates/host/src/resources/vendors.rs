@@ -70,11 +70,24 @@ pub(super) struct Vendors {
 
 impl Vendors {
     /// The Redis server of this name.
-    pub(super) async fn redis(&self, operator: &Operator, name: &BackendName, settings: &Redis) -> Result<RedisClient, VendorError> {
-        if let Some(client) = self.redis.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+    pub(super) async fn redis(
+        &self,
+        operator: &Operator,
+        name: &BackendName,
+        settings: &Redis,
+    ) -> Result<RedisClient, VendorError> {
+        if let Some(client) = self
+            .redis
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Ok(client.clone());
         }
-        let refused = |why: &dyn std::fmt::Display| VendorError::Settings { name: name.to_string(), why: why.to_string() };
+        let refused = |why: &dyn std::fmt::Display| VendorError::Settings {
+            name: name.to_string(),
+            why: why.to_string(),
+        };
         let mut config = RedisConfig::new(&settings.url()).map_err(|why| refused(&why))?;
         config.username.clone_from(&settings.username);
         if let Some(password) = &settings.password {
@@ -85,15 +98,34 @@ impl Vendors {
         config.timeout = settings.timeout;
         config.ca_pem = settings.ca.as_deref().map(read).transpose()?;
         let client = RedisClient::new(config).map_err(|why| refused(&why))?;
-        Ok(self.redis.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_insert(client).clone())
+        Ok(self
+            .redis
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name.clone())
+            .or_insert(client)
+            .clone())
     }
 
     /// The vault of this name.
-    pub(super) async fn vault(&self, operator: &Operator, name: &BackendName, settings: &VaultSettings) -> Result<Vault, VendorError> {
-        if let Some(vault) = self.vaults.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+    pub(super) async fn vault(
+        &self,
+        operator: &Operator,
+        name: &BackendName,
+        settings: &VaultSettings,
+    ) -> Result<Vault, VendorError> {
+        if let Some(vault) = self
+            .vaults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Ok(vault.clone());
         }
-        let refused = |why: &dyn std::fmt::Display| VendorError::Settings { name: name.to_string(), why: why.to_string() };
+        let refused = |why: &dyn std::fmt::Display| VendorError::Settings {
+            name: name.to_string(),
+            why: why.to_string(),
+        };
         // Vaults whose tokens are in vaults form no cycle: the operator's file was checked for it.
         let token = Box::pin(self.credential(operator, &settings.token)).await?;
         let mut config = VaultConfig::new(settings.address(), settings.mount.clone(), token);
@@ -102,10 +134,18 @@ impl Vendors {
         config.timeout = settings.timeout;
         config.max_connections = usize::from(settings.connections);
         if let Some(ca) = &settings.ca {
-            config.tls = TlsSettings::default().trust_only(&read(ca)?).map_err(|why| refused(&why))?;
+            config.tls = TlsSettings::default()
+                .trust_only(&read(ca)?)
+                .map_err(|why| refused(&why))?;
         }
         let vault = Vault::new(&config).map_err(|why| refused(&why))?;
-        Ok(self.vaults.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_insert(vault).clone())
+        Ok(self
+            .vaults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name.clone())
+            .or_insert(vault)
+            .clone())
     }
 
     /// The secrets in files of a directory.
@@ -118,8 +158,15 @@ impl Vendors {
         Environment::new(&EnvironmentConfig::new(prefix)).secrets()
     }
 
-    async fn credential(&self, operator: &Operator, credential: &Credential) -> Result<SecretValue, VendorError> {
-        let unreadable = |why: String| VendorError::Credential { place: credential.to_string(), why };
+    async fn credential(
+        &self,
+        operator: &Operator,
+        credential: &Credential,
+    ) -> Result<SecretValue, VendorError> {
+        let unreadable = |why: String| VendorError::Credential {
+            place: credential.to_string(),
+            why,
+        };
         match credential {
             Credential::File(path) => {
                 let mut text = read(path)?;
@@ -132,7 +179,11 @@ impl Vendors {
                 Ok(text) => Ok(SecretValue::new(text.into_bytes())),
                 Err(_) => Err(VendorError::Variable(variable.clone())),
             },
-            Credential::Vault { backend, path, field } => {
+            Credential::Vault {
+                backend,
+                path,
+                field,
+            } => {
                 let Some(Backend::Vault(settings)) = operator.backend(backend) else {
                     return Err(unreadable("it is not a vault".into()));
                 };
@@ -145,8 +196,14 @@ impl Vendors {
 }
 
 /// One field of one secret in a vault, as a store and the name in it.
-pub(super) fn in_vault(vault: &Vault, path: &str, field: &str) -> Result<(Shared<Secrets>, String), String> {
-    let (parent, last) = path.rsplit_once('/').ok_or("a path in a vault has at least two parts, such as apps/shop")?;
+pub(super) fn in_vault(
+    vault: &Vault,
+    path: &str,
+    field: &str,
+) -> Result<(Shared<Secrets>, String), String> {
+    let (parent, last) = path
+        .rsplit_once('/')
+        .ok_or("a path in a vault has at least two parts, such as apps/shop")?;
     let store = vault.secrets(parent).map_err(|error| error.to_string())?;
     Ok((store, format!("{last}#{field}")))
 }
@@ -156,16 +213,27 @@ async fn value(store: &Shared<Secrets>, name: &str) -> Result<SecretValue, Strin
     let Reply::Found { version } = ask(Call::Get { name: name.into() }).await? else {
         return Err("the vault answered something else than it was asked".into());
     };
-    match ask(Call::Reveal { name: name.into(), version }).await? {
+    match ask(Call::Reveal {
+        name: name.into(),
+        version,
+    })
+    .await?
+    {
         Reply::Revealed(Revealed::Value(value)) => Ok(value),
         _ => Err("the vault answered something else than it was asked".into()),
     }
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, VendorError> {
-    let failed = |source| VendorError::Read { path: path.to_path_buf(), source };
+    let failed = |source| VendorError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     if std::fs::metadata(path).map_err(failed)?.len() > MAX_CREDENTIAL_BYTES {
-        return Err(failed(std::io::Error::other(format!("larger than {} KiB", MAX_CREDENTIAL_BYTES >> 10))));
+        return Err(failed(std::io::Error::other(format!(
+            "larger than {} KiB",
+            MAX_CREDENTIAL_BYTES >> 10
+        ))));
     }
     std::fs::read(path).map_err(failed)
 }

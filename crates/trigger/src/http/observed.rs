@@ -53,7 +53,11 @@ pub trait Holdings: Send + Sync {
 
 impl Watching {
     /// Begins to watch one invocation.
-    pub(super) fn begin(&self, exchange: &Arc<Exchange>, request: Request<Body>) -> (Watched, Request<Body>) {
+    pub(super) fn begin(
+        &self,
+        exchange: &Arc<Exchange>,
+        request: Request<Body>,
+    ) -> (Watched, Request<Body>) {
         match self {
             Watching::Nobody => (Watched::default(), request),
             Watching::Recording(recordings) => match recordings.begin() {
@@ -65,8 +69,19 @@ impl Watching {
             },
             Watching::Holding(holdings) => {
                 let effects = Arc::new(Effects::default());
-                let held = Held { holdings: Arc::clone(holdings), effects: Arc::clone(&effects), exchange: Arc::clone(exchange) };
-                (Watched { observation: Observation::Hold(effects), capture: None, _held: Some(Arc::new(held)) }, request)
+                let held = Held {
+                    holdings: Arc::clone(holdings),
+                    effects: Arc::clone(&effects),
+                    exchange: Arc::clone(exchange),
+                };
+                (
+                    Watched {
+                        observation: Observation::Hold(effects),
+                        capture: None,
+                        _held: Some(Arc::new(held)),
+                    },
+                    request,
+                )
             }
         }
     }
@@ -83,18 +98,28 @@ pub(super) struct Watched {
 impl Watched {
     /// Answers from a player and captures nothing.
     pub(super) fn replaying(observation: Observation) -> Self {
-        Self { observation, capture: None, _held: None }
+        Self {
+            observation,
+            capture: None,
+            _held: None,
+        }
     }
 
     /// Watches the response on its way out.
     pub(super) fn answer(self, response: Response<Body>) -> Response<Body> {
-        let Some(capture) = self.capture else { return response };
+        let Some(capture) = self.capture else {
+            return response;
+        };
         let (head, body) = response.into_parts();
         capture.note(|recording| {
             recording.answered.status = head.status.as_u16();
             recording.answered.message.headers = fields(&head.headers);
         });
-        let tee = Tee { body, capture, side: Side::Response };
+        let tee = Tee {
+            body,
+            capture,
+            side: Side::Response,
+        };
         Response::from_parts(head, tee.boxed_unsync())
     }
 }
@@ -129,8 +154,16 @@ fn record(
         exchange: Arc::clone(exchange),
         recording: Mutex::new(recording),
     });
-    let tee = Tee { body, capture: Arc::clone(&capture), side: Side::Request };
-    let watched = Watched { observation: Observation::Record(recorder), capture: Some(capture), _held: None };
+    let tee = Tee {
+        body,
+        capture: Arc::clone(&capture),
+        side: Side::Request,
+    };
+    let watched = Watched {
+        observation: Observation::Record(recorder),
+        capture: Some(capture),
+        _held: None,
+    };
     (watched, Request::from_parts(head, tee.boxed_unsync()))
 }
 
@@ -144,14 +177,22 @@ struct Capture {
 
 impl Capture {
     fn note(&self, change: impl FnOnce(&mut Recording)) {
-        change(&mut self.recording.lock().unwrap_or_else(PoisonError::into_inner));
+        change(
+            &mut self
+                .recording
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
         let (events, truncated) = self.recorder.take();
-        let recording = self.recording.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let recording = self
+            .recording
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         recording.events = events;
         recording.truncated |= truncated;
         recording.answered.reason = self.exchange.reason().map(str::to_string);
@@ -176,7 +217,10 @@ impl http_body::Body for Tee {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let ended = self.body.is_end_stream();
         let side = self.side;
@@ -223,5 +267,8 @@ fn message(recording: &mut Recording, side: Side) -> &mut Message {
 }
 
 pub(super) fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect()
 }

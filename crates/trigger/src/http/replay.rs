@@ -12,7 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 
-use super::{invocation, observed::{Watched, fields}, revision::Revision};
+use super::{
+    invocation,
+    observed::{Watched, fields},
+    revision::Revision,
+};
 use crate::admission::Admission;
 
 /// Why a recording cannot be run.
@@ -36,14 +40,22 @@ impl Observer for Nobody {
 ///
 /// # Errors
 /// See [`ReplayError`].
-pub async fn replay(revision: Arc<Revision>, recording: &Recording) -> Result<Option<Difference>, ReplayError> {
+pub async fn replay(
+    revision: Arc<Revision>,
+    recording: &Recording,
+) -> Result<Option<Difference>, ReplayError> {
     if recording.truncated {
         return Err(ReplayError::Truncated);
     }
     let request = request(recording).map_err(|error| ReplayError::Request(error.to_string()))?;
     let request_id = RequestId::parse(&recording.request_id).unwrap_or_else(RequestId::random);
     let path = request.uri().path().to_string();
-    let exchange = Arc::new(Exchange::new(request_id, request.method().clone(), path, Arc::new(Nobody)));
+    let exchange = Arc::new(Exchange::new(
+        request_id,
+        request.method().clone(),
+        path,
+        Arc::new(Nobody),
+    ));
     let player = Arc::new(Player::new(recording.events.clone()));
     let gate = Admission::new(1, 0, std::time::Duration::ZERO);
     let Ok(place) = gate.enter().await else {
@@ -53,7 +65,10 @@ pub async fn replay(revision: Arc<Revision>, recording: &Recording) -> Result<Op
     let response = invocation::run(revision, place, Arc::clone(&exchange), request, watched).await;
 
     let (head, mut body) = response.into_parts();
-    let mut now = Message { headers: fields(&head.headers), ..Message::default() };
+    let mut now = Message {
+        headers: fields(&head.headers),
+        ..Message::default()
+    };
     let mut complete = true;
     while let Some(frame) = body.frame().await {
         match frame.map(|frame| (frame.data_ref().cloned(), frame.trailers_ref().map(fields))) {
@@ -72,12 +87,17 @@ pub async fn replay(revision: Arc<Revision>, recording: &Recording) -> Result<Op
     while Arc::strong_count(&exchange) > 1 {
         tokio::task::yield_now().await;
     }
-    Ok(player.difference(false).or_else(|| answer(recording, head.status.as_u16(), &now, complete)).or_else(|| player.difference(true)))
+    Ok(player
+        .difference(false)
+        .or_else(|| answer(recording, head.status.as_u16(), &now, complete))
+        .or_else(|| player.difference(true)))
 }
 
 fn request(recording: &Recording) -> Result<Request<Body>, http::Error> {
     let recorded = &recording.request;
-    let mut request = Request::builder().method(recorded.method.as_str()).uri(recorded.target.as_str());
+    let mut request = Request::builder()
+        .method(recorded.method.as_str())
+        .uri(recorded.target.as_str());
     for (name, value) in &recorded.message.headers {
         request = request.header(name.as_str(), value.as_slice());
     }
@@ -88,7 +108,10 @@ fn request(recording: &Recording) -> Result<Request<Body>, http::Error> {
     if !recorded.message.trailers.is_empty() {
         let mut trailers = HeaderMap::new();
         for (name, value) in &recorded.message.trailers {
-            trailers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value)?);
+            trailers.append(
+                HeaderName::from_bytes(name.as_bytes())?,
+                HeaderValue::from_bytes(value)?,
+            );
         }
         frames.push(Ok(Frame::trailers(trailers)));
     }
@@ -97,40 +120,76 @@ fn request(recording: &Recording) -> Result<Request<Body>, http::Error> {
 
 fn answer(recording: &Recording, status: u16, now: &Message, complete: bool) -> Option<Difference> {
     let recorded = &recording.answered;
-    let difference = |place: &str, recorded: String, now: String| Some(Difference { place: place.into(), recorded, now });
+    let difference = |place: &str, recorded: String, now: String| {
+        Some(Difference {
+            place: place.into(),
+            recorded,
+            now,
+        })
+    };
     if status != recorded.status {
-        return difference("response status", recorded.status.to_string(), status.to_string());
+        return difference(
+            "response status",
+            recorded.status.to_string(),
+            status.to_string(),
+        );
     }
     if now.headers != recorded.message.headers {
-        return difference("response headers", shown(&recorded.message.headers), shown(&now.headers));
+        return difference(
+            "response headers",
+            shown(&recorded.message.headers),
+            shown(&now.headers),
+        );
     }
     if !recorded.complete {
         // The client left: what it had received by then is all there is to compare.
         let same = now.body.starts_with(&recorded.message.body);
-        return if same { None } else { body(&recorded.message.body, &now.body) };
+        return if same {
+            None
+        } else {
+            body(&recorded.message.body, &now.body)
+        };
     }
     if now.body != recorded.message.body {
         return body(&recorded.message.body, &now.body);
     }
     if now.trailers != recorded.message.trailers {
-        return difference("response trailers", shown(&recorded.message.trailers), shown(&now.trailers));
+        return difference(
+            "response trailers",
+            shown(&recorded.message.trailers),
+            shown(&now.trailers),
+        );
     }
     if !complete {
-        return difference("the end of the response", "complete".into(), "broken off".into());
+        return difference(
+            "the end of the response",
+            "complete".into(),
+            "broken off".into(),
+        );
     }
     None
 }
 
 fn body(recorded: &[u8], now: &[u8]) -> Option<Difference> {
-    let at = recorded.iter().zip(now).take_while(|(recorded, now)| recorded == now).count();
+    let at = recorded
+        .iter()
+        .zip(now)
+        .take_while(|(recorded, now)| recorded == now)
+        .count();
     let from = |bytes: &[u8]| match bytes.get(at..) {
         None | Some([]) => "the end".to_string(),
         Some(rest) => format!("\"{}\"", rest.get(..40).unwrap_or(rest).escape_ascii()),
     };
-    Some(Difference { place: format!("response body, byte {at}"), recorded: from(recorded), now: from(now) })
+    Some(Difference {
+        place: format!("response body, byte {at}"),
+        recorded: from(recorded),
+        now: from(now),
+    })
 }
 
 fn shown(fields: &[(String, Vec<u8>)]) -> String {
-    let fields = fields.iter().map(|(name, value)| format!("{name}: {}", value.escape_ascii()));
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.escape_ascii()));
     fields.collect::<Vec<_>>().join(", ")
 }

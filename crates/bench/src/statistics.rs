@@ -1,0 +1,102 @@
+//! Several measurements of one thing. In: one number a round. Out: the median and the range, which is what a table shows.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// One number per round.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rounds(Vec<f64>);
+
+impl Rounds {
+    pub(crate) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        if sorted.len() % 2 == 1 {
+            at(middle)
+        } else {
+            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+        }
+    }
+
+    pub(crate) fn min(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::min)
+    }
+
+    pub(crate) fn max(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
+    /// This beside another, round by round: what was measured next to each other is compared.
+    pub(crate) fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(a, b)| combine(*a, *b)).collect())
+    }
+}
+
+impl FromIterator<f64> for Rounds {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+/// `34.1 (33.0–36.2)`, with the formatter's precision.
+impl fmt::Display for Rounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(1);
+        let (median, min, max) = (self.median(), self.min(), self.max());
+        write!(f, "{median:.digits$} ({min:.digits$}–{max:.digits$})")
+    }
+}
+
+/// The median of single calls, in nanoseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Calls(Vec<u64>);
+
+impl Calls {
+    /// Runs `call` and notes how long it took.
+    pub(crate) async fn time<T>(&mut self, call: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let answer = call.await;
+        self.note(began.elapsed());
+        answer
+    }
+
+    pub(crate) fn note(&mut self, took: Duration) {
+        self.0.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn p50_ns(&mut self) -> f64 {
+        let middle = self.0.len() / 2;
+        if self.0.is_empty() {
+            return f64::NAN;
+        }
+        *self.0.select_nth_unstable(middle).1 as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_median_and_the_range() {
+        let rounds: Rounds = [3.0, 1.0, 2.0].into_iter().collect();
+        assert_eq!(format!("{rounds:.1}"), "2.0 (1.0–3.0)");
+        let even: Rounds = [1.0, 2.0, 4.0, 3.0].into_iter().collect();
+        assert_eq!(even.median(), 2.5);
+    }
+
+    #[test]
+    fn compares_what_was_measured_in_the_same_round() {
+        let ours: Rounds = [2.0, 40.0].into_iter().collect();
+        let theirs: Rounds = [1.0, 20.0].into_iter().collect();
+        assert_eq!(ours.with(&theirs, |a, b| a / b).max(), 2.0);
+    }
+}

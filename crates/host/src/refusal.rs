@@ -1,0 +1,131 @@
+//! What a person reads when an app cannot be made ready.
+//!
+//! In: what went wrong with which component. Out: a problem with file, rule, message and fix.
+
+use std::path::Path;
+
+use coracle_capability::LinkError;
+use coracle_engine::{ReadError, cache::PrepareError};
+use coracle_manifest::{
+    Problem,
+    app::{App, Component},
+};
+
+/// Why the file of a component was not even looked into.
+pub(crate) enum Unread {
+    /// The system's answer.
+    Io(std::io::Error),
+    /// Beyond what is read.
+    TooLarge {
+        /// What is read at most.
+        limit_bytes: u64,
+    },
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Unread::Io(error)
+    }
+}
+
+pub(crate) fn unread(component: &Component, unread: &Unread) -> Problem {
+    match unread {
+        Unread::Io(error) => {
+            let message = format!("reading {}: {error}", component.source.display());
+            of_component(
+                component,
+                "component-file",
+                &message,
+                not_built(component, error),
+            )
+        }
+        Unread::TooLarge { limit_bytes } => {
+            let message = format!("larger than {} MiB", limit_bytes >> 20);
+            of_component(component, "component-size", &message, None)
+        }
+    }
+}
+
+fn not_built(component: &Component, error: &std::io::Error) -> Option<String> {
+    let missing = error.kind() == std::io::ErrorKind::NotFound;
+    let build = component.build.as_ref().filter(|_| missing)?;
+    Some(format!(
+        "run without --no-build, or build it: {}",
+        build.command
+    ))
+}
+
+pub(crate) fn unprepared(component: &Component, error: PrepareError) -> Problem {
+    let (rule, fix) = match &error {
+        PrepareError::Read(ReadError::CoreModule) => ("core-module", Some(WRAP)),
+        PrepareError::Read(ReadError::NotWebAssembly) => (
+            "not-webassembly",
+            Some("name a file that a build for wasm32-wasip2 wrote"),
+        ),
+        PrepareError::Read(_) => ("malformed-component", Some("build it again")),
+        PrepareError::Compile(_) => ("compile", None),
+        PrepareError::Io { .. } | PrepareError::Load(_) => ("cache", None),
+    };
+    of_component(component, rule, &error.to_string(), fix.map(Into::into))
+}
+
+const WRAP: &str = "build for the target wasm32-wasip2, or wrap it: wasm-tools component new MODULE.wasm --adapt ADAPTER.wasm -o COMPONENT.wasm";
+
+pub(crate) fn unlinked(app: &App, component: &Component, error: &LinkError) -> Problem {
+    let (rule, fix) = match error {
+        LinkError::UnknownImport { nearest, .. } => (
+            "unknown-import",
+            nearest
+                .as_ref()
+                .map(|nearest| format!("this host answers to {nearest}")),
+        ),
+        // A component that is run without a manifest is its own.
+        LinkError::NotGranted { line, .. } if app.manifest == component.source => (
+            "not-granted",
+            Some(format!("add to the command: --grant '{line}'")),
+        ),
+        LinkError::NotGranted { line, .. } => (
+            "not-granted",
+            Some(format!(
+                "add to [component.{}.grants] in {}: {line}",
+                component.name,
+                app.manifest.display()
+            )),
+        ),
+        LinkError::Mismatch(_) => ("import-type", None),
+    };
+    of_component(component, rule, &error.to_string(), fix)
+}
+
+pub(crate) fn of_component(
+    component: &Component,
+    rule: &'static str,
+    message: &str,
+    fix: Option<String>,
+) -> Problem {
+    problem(
+        &component.source,
+        rule,
+        format!("component {}: {message}", component.name),
+        "",
+        fix,
+    )
+}
+
+pub(crate) fn problem(
+    file: &Path,
+    rule: &'static str,
+    message: String,
+    label: &str,
+    fix: Option<String>,
+) -> Problem {
+    Problem {
+        file: file.to_path_buf(),
+        span: None,
+        rule,
+        message,
+        label: label.into(),
+        fix,
+        related: Vec::new(),
+    }
+}
