@@ -2,7 +2,6 @@
 //! Behaviours the host's HTTP sees are in [`bodies`], those of other interfaces in [`host`], the rest in `mischief`.
 
 mod bodies;
-mod fetch;
 mod host;
 
 use mischief::{Reply, p2};
@@ -41,7 +40,7 @@ impl Guest for Behave {
             "/sleep" => host::sleep(&ask),
             "/clock" => host::clock(),
             "/random" => host::random(&ask),
-            "/fetch" => fetch::fetch(&ask),
+            "/fetch" => mischief::fetch::fetch(&ask),
             _ => mischief::stdlib::answer(&ask).unwrap_or_else(Reply::not_found),
         };
         p2::send(&reply, out);

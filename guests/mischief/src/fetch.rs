@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use mischief::{Ask, Reply, json};
+use crate::{Ask, Reply, json};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest,
@@ -17,7 +17,7 @@ struct Answer {
     body: String,
 }
 
-pub(crate) fn fetch(ask: &Ask) -> Reply {
+pub fn fetch(ask: &Ask) -> Reply {
     let in_flight: Vec<_> = (0..ask.number("count", 1)).map(|_| send(ask)).collect();
     let mut answers: Vec<_> = in_flight
         .into_iter()

@@ -2,6 +2,8 @@
 
 mod ask;
 pub mod compute;
+#[cfg(feature = "p2")]
+pub mod fetch;
 pub mod json;
 #[cfg(feature = "p2")]
 pub mod p2;
