@@ -31,9 +31,7 @@ pub(crate) const TOKEN: &str = "hvs.canary-token-41c8";
 /// How the server misbehaves.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Mood {
-    /// Not at all.
     Well,
-    /// Answers after this long.
     Slow(Duration),
     /// A status, with a body that holds a canary.
     Status(u16),
@@ -157,7 +155,9 @@ impl Vault {
         let newest =
             |versions: &Vec<Version>| versions.last().and_then(|version| version.data.clone());
         let mut data = self
-            .state()
+            .state
+            .lock()
+            .unwrap()
             .secrets
             .get(path)
             .and_then(newest)
