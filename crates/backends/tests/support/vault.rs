@@ -38,7 +38,9 @@ pub(crate) enum Mood {
     /// 200 and this body.
     Says(Vec<u8>),
     /// 200 and a body without end, or one that says how long it is.
-    Huge { declared: Option<u64> },
+    Huge {
+        declared: Option<u64>,
+    },
     /// The head and then one byte now and then.
     Drips,
     /// Closes the connection instead of answering.
