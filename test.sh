@@ -93,7 +93,7 @@ step "the logic of the examples"
 (cd examples && cargo test --locked)
 
 step "the product"
-cargo build --locked -p coracle-cli
+# Building every test of the workspace builds the command too, with the features that one compilation of the engine serves.
 cargo nextest run --locked --workspace
 cargo test --locked --workspace --doc
 

@@ -63,7 +63,10 @@ impl Observation {
     pub fn secret(&self, name: &str, secret: Shared<Secrets>) -> Shared<Secrets> {
         match self {
             Observation::None | Observation::Hold(_) => secret,
-            Observation::Record(recorder) => recorded(recorder, name, secret),
+            Observation::Record(recorder) => {
+                let noted = Arc::new(recorder::Revealing::new(secret, Arc::clone(recorder)));
+                recorded::<Secrets>(recorder, name, noted)
+            }
             Observation::Replay(player) => {
                 Arc::new(player::Replay::<Secrets>::new(Arc::clone(player), name))
             }

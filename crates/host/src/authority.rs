@@ -22,7 +22,7 @@ use coracle_capability::{
         tls::TlsSettings,
     },
     keyvalue::{Buckets, Granted, KeyValue, grant::Access as BucketAccess},
-    layer::{Counters, Deadline, Meter},
+    layer::{Counters, Meter},
     logging::Lines,
     secrets::{self, Freshness, Header, Headers, Keyring, Reveal, Secrets},
 };
@@ -34,9 +34,6 @@ use coracle_manifest::{
 };
 use thiserror::Error;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, filesystem::WasiFilesystemCtx};
-
-/// How long a backend may take to answer.
-const BACKEND_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why a grant cannot be turned into a handle.
 #[derive(Debug, Error)]
@@ -98,9 +95,8 @@ pub fn authority(component: &Component, bound: &Bound, counters: &ComponentCount
             Access::Read => BucketAccess::Read,
             Access::ReadWrite => BucketAccess::ReadWrite,
         };
-        let bounded: Shared<KeyValue> = Arc::new(Deadline::new(backend, BACKEND_DEADLINE));
         let granted: Shared<KeyValue> =
-            Arc::new(Granted::new(bounded, access, grant.prefix.clone()));
+            Arc::new(Granted::new(backend, access, grant.prefix.clone()));
         let metered: Shared<KeyValue> =
             Arc::new(Meter::new(granted, Arc::clone(&counters.keyvalue)));
         Some((grant.alias.clone(), metered))
@@ -123,9 +119,11 @@ fn keyring(component: &Component, bound: &Bound, counters: &ComponentCounters) -
         } else {
             Reveal::Withheld
         };
-        let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
-        let granted: Shared<Secrets> =
-            Arc::new(secrets::Granted::new(bounded, kept_as.clone(), reveal));
+        let granted: Shared<Secrets> = Arc::new(secrets::Granted::new(
+            Arc::clone(store),
+            kept_as.clone(),
+            reveal,
+        ));
         let metered: Shared<Secrets> = Arc::new(Meter::new(granted, Arc::clone(&counters.secrets)));
         Some((grant.name.to_string(), reveal, metered))
     });
@@ -236,7 +234,6 @@ fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
         let Some((store, kept_as)) = bound.secrets.get(&header.secret) else {
             continue;
         };
-        let bounded: Shared<Secrets> = Arc::new(Deadline::new(Arc::clone(store), BACKEND_DEADLINE));
         headers.push(Header {
             name: header
                 .name
@@ -245,7 +242,7 @@ fn grant(grant: &HttpGrant, bound: &Bound) -> Result<Grant, AuthorityError> {
             format: header.format.parse().map_err(|why| refused(&why))?,
             // The grant of the header is the host's right to use the secret here, and no right of the guest.
             secret: Arc::new(secrets::Granted::new(
-                bounded,
+                Arc::clone(store),
                 kept_as.clone(),
                 Reveal::Granted,
             )),

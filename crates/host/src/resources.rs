@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use coracle_backends::{
@@ -16,9 +17,9 @@ use coracle_backends::{
     redis::{BucketSettings, KeyPath},
 };
 use coracle_capability::{
-    contract::{CallError as _, Shared},
+    contract::{CallError as _, Contract, Shared},
     keyvalue::{Call, KeyValue, Memory},
-    layer::{Breaker, Tolerance},
+    layer::{Breaker, Deadline, Tolerance},
     secrets::{self, Secrets},
 };
 use coracle_manifest::{
@@ -190,10 +191,12 @@ impl Resources {
                 let field = binding.field.as_deref().unwrap_or("value");
                 let (store, kept_as) =
                     in_vault(&vault, &kept_as, field).map_err(ResourceError::Binding)?;
-                Ok((Arc::new(Breaker::new(store, Tolerance::default())), kept_as))
+                Ok((guarded(store), kept_as))
             }
-            Backend::Files(settings) => Ok((Vendors::files(&settings.dir), kept_as)),
-            Backend::Environment(settings) => Ok((Vendors::environment(&settings.prefix), kept_as)),
+            Backend::Files(settings) => Ok((bounded(Vendors::files(&settings.dir)), kept_as)),
+            Backend::Environment(settings) => {
+                Ok((bounded(Vendors::environment(&settings.prefix)), kept_as))
+            }
             Backend::Memory | Backend::Embedded | Backend::Redis(_) => Err(ResourceError::Binding(
                 format!("backend {} keeps buckets, not secrets", binding.backend),
             )),
@@ -255,7 +258,7 @@ impl Resources {
             let seeded = store.seed(app.as_str(), bucket.name.as_str(), pairs).await;
             seeded.map_err(|source| not_seeded(bucket, source))?;
         }
-        Ok(store.bucket(app.as_str(), bucket.name.as_str()))
+        Ok(bounded(store.bucket(app.as_str(), bucket.name.as_str())))
     }
 
     async fn in_memory(
@@ -294,9 +297,16 @@ impl Resources {
     }
 }
 
-/// A server elsewhere may be down: after some failures in a row its bucket answers at once.
-fn guarded(bucket: Shared<KeyValue>) -> Shared<KeyValue> {
-    Arc::new(Breaker::new(bucket, Tolerance::default()))
+/// How long a backend may take to answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn bounded<C: Contract>(backend: Shared<C>) -> Shared<C> {
+    Arc::new(Deadline::new(backend, DEADLINE))
+}
+
+/// A server elsewhere may be down: after some failures in a row, calls that came to their deadline included, it is not asked for a while.
+fn guarded<C: Contract>(backend: Shared<C>) -> Shared<C> {
+    Arc::new(Breaker::new(bounded(backend), Tolerance::default()))
 }
 
 fn warn_of_ttl(app: &AppName, bucket: &Bucket, backend: &str) {

@@ -14,6 +14,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::contract::CallError as _;
+
 use super::{
     body::{Progress, Received, Sent},
     connection::{Connection, Failure, HeadLimits},
@@ -359,10 +361,18 @@ async fn put_headers(head: &mut request::Parts, grant: &Grant) -> Result<(), Err
         head.headers.remove(name);
     }
     if !grant.headers.is_empty() {
-        let secrets = grant.headers.headers().await;
-        head.headers.extend(secrets.map_err(|error| {
-            Error::Internal(format!("a secret of the grant cannot be had: {error}"))
-        })?);
+        let secrets =
+            grant
+                .headers
+                .headers()
+                .await
+                .map_err(|error| match error.is_temporary() {
+                    true => Error::DestinationUnavailable,
+                    false => {
+                        Error::Internal(format!("a secret of the grant cannot be had: {error}"))
+                    }
+                })?;
+        head.headers.extend(secrets);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{event::Event, value::pack};
 use crate::{
     contract::{Answer, Backend, Contract, Shared},
-    secrets::DigestKey,
+    secrets::{Call, DigestKey, Reply, Revealed, SecretValue, Secrets},
 };
 
 /// Most events of one recording.
@@ -25,6 +25,7 @@ pub struct Recorder {
     /// Revealed secrets are written down as digests under this key.
     key: DigestKey,
     events: Mutex<Vec<Event>>,
+    revealed: Mutex<Vec<SecretValue>>,
     truncated: AtomicBool,
 }
 
@@ -38,6 +39,7 @@ impl Recorder {
         Self {
             key,
             events: Mutex::default(),
+            revealed: Mutex::default(),
             truncated: AtomicBool::new(false),
         }
     }
@@ -72,6 +74,23 @@ impl Recorder {
         }
     }
 
+    /// Notes that the guest knows this value from now on: it may write it anywhere.
+    pub fn reveal(&self, value: &SecretValue) {
+        self.revealed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(value.clone());
+    }
+
+    /// Every revealed value with what a replay will hand out for it.
+    pub fn revealed(&self) -> Vec<(SecretValue, SecretValue)> {
+        let revealed = self.revealed.lock().unwrap_or_else(PoisonError::into_inner);
+        revealed
+            .iter()
+            .map(|value| (value.clone(), value.fingerprint(&self.key).stand_in()))
+            .collect()
+    }
+
     /// What was noted so far, and whether something is missing.
     pub fn take(&self) -> (Vec<Event>, bool) {
         let events =
@@ -104,6 +123,31 @@ impl<C: Contract> Backend<C> for Record<C> {
             let asked = self.recorder.ask(C::NAME, &self.resource, &call);
             let answer = self.inner.call(call).await;
             self.recorder.answer(asked, &answer);
+            answer
+        })
+    }
+}
+
+/// A secret whose revealed values are noted.
+pub struct Revealing {
+    inner: Shared<Secrets>,
+    recorder: Arc<Recorder>,
+}
+
+impl Revealing {
+    /// Notes every value that `inner` reveals.
+    pub fn new(inner: Shared<Secrets>, recorder: Arc<Recorder>) -> Self {
+        Self { inner, recorder }
+    }
+}
+
+impl Backend<Secrets> for Revealing {
+    fn call(&self, call: Call) -> Answer<'_, Secrets> {
+        Box::pin(async move {
+            let answer = self.inner.call(call).await;
+            if let Ok(Reply::Revealed(Revealed::Value(value))) = &answer {
+                self.recorder.reveal(value);
+            }
             answer
         })
     }

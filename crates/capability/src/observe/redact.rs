@@ -6,6 +6,7 @@
 use ciborium::Value;
 
 use super::event::{Message, Recording};
+use crate::secrets::SecretValue;
 
 /// Shorter pieces would be found in innocent places.
 const MIN_BYTES: usize = 4;
@@ -37,6 +38,15 @@ pub fn redact(recording: &mut Recording, headers: &[String]) {
             }
         }
         recording.redacted.push(header);
+    }
+}
+
+/// Replaces what the guest was told of secrets by what a replay will tell it, wherever the guest put it.
+pub fn conceal(recording: &mut Recording, revealed: &[(SecretValue, SecretValue)]) {
+    for (secret, stand_in) in revealed {
+        if secret.expose().len() >= MIN_BYTES {
+            replace_everywhere(recording, secret.expose(), stand_in.expose());
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a grant covers, and how a denial reads.
 
-use http::{HeaderMap, HeaderValue, Method};
+use std::sync::Arc;
+
+use coracle_capability::secrets::{Freshness, Granted, Header, Headers, Memory, Reveal};
+use http::{HeaderValue, Method};
 
 use super::upstream::*;
 
@@ -225,9 +228,13 @@ async fn a_grants_own_fields_replace_the_guests() {
     })
     .await;
     let mut grants = upstream.grants();
-    let mut secret = HeaderValue::from_static("Bearer secret");
-    secret.set_sensitive(true);
-    grants.grants[0].headers.insert("authorization", secret);
+    let kept = Arc::new(Memory::new([("key", "secret")]));
+    let header = Header {
+        name: http::header::AUTHORIZATION,
+        format: "Bearer {}".parse().unwrap(),
+        secret: Arc::new(Granted::new(kept, "key", Reveal::Granted)),
+    };
+    grants.grants[0].headers = Headers::new(vec![header], Freshness::default());
     assert!(!format!("{grants:?}").contains("secret"));
     let mut request = get(&upstream.url("/"));
     request

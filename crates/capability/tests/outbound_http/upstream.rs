@@ -21,8 +21,9 @@ pub use coracle_capability::http::{
     grant::{Denied, Grant, GrantSet, HostPattern, PathPattern},
     tls::TlsSettings,
 };
+use coracle_capability::secrets::Headers;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;

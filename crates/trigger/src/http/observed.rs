@@ -10,7 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use coracle_capability::observe::{Effect, Effects, Message, Observation, Recorder, Recording};
+use coracle_capability::observe::{
+    Effect, Effects, Message, Observation, Recorder, Recording, redact::conceal,
+};
 use coracle_capability::secrets::DigestKey;
 use coracle_gateway::{Body, BodyError, Exchange};
 use http::{HeaderMap, Request, Response};
@@ -195,6 +197,7 @@ impl Drop for Capture {
             .unwrap_or_else(PoisonError::into_inner);
         recording.events = events;
         recording.truncated |= truncated;
+        conceal(recording, &self.recorder.revealed());
         recording.answered.reason = self.exchange.reason().map(str::to_string);
         self.recordings.finished(recording.clone());
     }
