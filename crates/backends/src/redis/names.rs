@@ -69,49 +69,47 @@ mod tests {
 
     use super::*;
 
-    /// Everything with which one name might be made to look like two.
-    const PIECES: [&str; 16] = [
-        "", "a", "b", ":", "::", "{", "}", "}:v:", "coracle", "coracle:", "1", "1:a", ":v:", "i",
-        "v:\0", "../",
+    /// Everything with which one name might be made to look like two; names are all pairs of these.
+    const PIECES: [&str; 11] = [
+        "", "a", "b", ":", ":0:", ":1:", "1:a", "{", "}", "}:v:", "}:i",
+    ];
+    const PATHS: [&str; 6] = ["", "a", "a:", "coracle", ":", "coracle:{1:a:1:b}:v:"];
+    const KEYS: [&str; 8] = [
+        "",
+        "a",
+        "i",
+        ":",
+        "v:",
+        "}:v:a",
+        "coracle:{1:a:1:b}:i",
+        "coracle:{1:a:1:b}:v:a",
     ];
 
     #[test]
     fn no_two_names_share_a_key_whatever_they_contain() {
-        let mut words: Vec<String> = PIECES.map(Into::into).into();
-        for left in PIECES {
-            words.extend(PIECES.map(|right| [left, right].concat()));
-        }
+        let pairs = PIECES.map(|left| PIECES.map(|right| [left, right].concat()));
+        let mut words = pairs.into_iter().flatten().collect::<Vec<_>>();
         words.sort();
         words.dedup();
+        let paths: Vec<KeyPath> = PATHS.iter().filter_map(|path| path.parse().ok()).collect();
         let mut seen = HashMap::new();
-        let mut state = 7_u64;
-        let mut any = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            words[(state >> 33) as usize % words.len()].clone()
-        };
-        for _ in 0..300_000 {
-            let (path, app, bucket, key) = (any(), any(), any(), any());
-            let Ok(path) = path.parse::<KeyPath>() else {
-                continue;
-            };
-            let names = Names::new(&path, &app, &bucket);
-            let bucket = (path, app, bucket);
-            for (wire, meant) in [
-                (names.value(&key), Some(key)),
-                (names.index.clone(), None),
-                (names.seeded.clone(), Some("the mark of a seed".into())),
-            ] {
-                let meant = (bucket.clone(), meant);
-                let before = seen.insert(wire.clone(), meant.clone());
-                assert!(
-                    before.as_ref().is_none_or(|before| *before == meant),
-                    "{wire:?} is {before:?} and {meant:?}"
-                );
+        for (path, app) in paths
+            .iter()
+            .flat_map(|path| words.iter().map(move |app| (path, app)))
+        {
+            for bucket in &words {
+                let names = Names::new(path, app, bucket);
+                let values = KEYS.map(|key| (names.value(key), key));
+                let own = [(names.index, "(index)"), (names.seeded, "(seeded)")];
+                for (wire, what) in values.into_iter().chain(own) {
+                    let meant = (path, app, bucket, what);
+                    if let Some(before) = seen.insert(wire, meant) {
+                        panic!("{before:?} and {meant:?} share a key");
+                    }
+                }
             }
         }
-        assert!(seen.len() > 100_000);
+        assert!(seen.len() > 400_000, "{}", seen.len());
     }
 
     #[test]
