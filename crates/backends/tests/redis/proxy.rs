@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+    atomic::{AtomicU16, AtomicU64, Ordering::SeqCst},
 };
 
 use tokio::{
@@ -16,6 +16,7 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     fault: watch::Sender<Fault>,
     connections: Arc<AtomicU64>,
+    server: Arc<AtomicU16>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,16 +35,19 @@ impl Proxy {
         let (fault, faults) = watch::channel(Fault::None);
         let connections = Arc::new(AtomicU64::new(0));
         let counted = connections.clone();
+        let server = Arc::new(AtomicU16::new(server));
+        let target = server.clone();
         tokio::spawn(async move {
             while let Ok((inside, _)) = listener.accept().await {
                 let number = counted.fetch_add(1, SeqCst) + 1;
-                tokio::spawn(carry(number, inside, server, faults.clone()));
+                tokio::spawn(carry(number, inside, target.load(SeqCst), faults.clone()));
             }
         });
         Self {
             port,
             fault,
             connections,
+            server,
         }
     }
 
@@ -53,6 +57,11 @@ impl Proxy {
 
     pub(crate) fn inflict(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// From now on connections are made to another server, as when a name points elsewhere after a failover.
+    pub(crate) fn redirect(&self, server: u16) {
+        self.server.store(server, SeqCst);
     }
 
     pub(crate) fn half_open(&self) {

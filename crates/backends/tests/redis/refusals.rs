@@ -6,9 +6,12 @@ use coracle_capability::{
     keyvalue::{Call, Error, Reply, conformance},
 };
 
-use crate::server::{
-    Bucket, RECOVERY, Server, bucket_of, config_at, delete, exists, get, increment, keys, list,
-    recovery, refusal, set, value,
+use crate::{
+    proxy::Proxy,
+    server::{
+        Bucket, RECOVERY, Server, bucket_of, client_at, config_at, delete, exists, get, increment,
+        keys, list, recovery, refusal, set, value,
+    },
 };
 
 const PASSWORD: &str = "c4nary-hunter2";
@@ -43,6 +46,29 @@ async fn a_replica_is_read_and_becomes_writable_when_it_is_promoted() {
     }
     let (): () = replica.admin().ask("REPLICAOF NO ONE");
     assert!(recovery(&bucket, set("k", b"w")).await < RECOVERY);
+}
+
+/// The server that was left stays up as a replica, and the connections to it too.
+#[tokio::test]
+async fn the_new_primary_behind_the_same_name_is_found() {
+    let (Some(old), Some(new)) = (Server::start(&[]), Server::start(&[])) else {
+        return;
+    };
+    let proxy = Proxy::to(old.port).await;
+    let bucket = bucket_of(&client_at(&proxy.url()));
+    for _ in 0..4 {
+        bucket.call(set("k", b"v")).await.unwrap();
+    }
+    proxy.redirect(new.port);
+    let follow = format!("REPLICAOF 127.0.0.1 {}", new.port);
+    let (): () = old.admin().ask(&follow);
+    let error = refusal(&bucket, set("k", b"w")).await;
+    assert_eq!(
+        error,
+        Error::Unavailable("this Redis is a read-only replica".into())
+    );
+    assert!(recovery(&bucket, set("k", b"w")).await < RECOVERY);
+    assert_eq!(new.bucket().call(get("k")).await, value(b"w"));
 }
 
 /// The expired key cannot be removed from the index there.
