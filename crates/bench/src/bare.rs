@@ -40,7 +40,8 @@ pub(crate) fn serve(component: &Path, cache: &Path) -> anyhow::Result<()> {
             tokio::spawn(async move {
                 let service = service_fn(|request: Request<hyper::body::Incoming>| async {
                     let request = request.map(|body| {
-                        let failed = |error: hyper::Error| Error::InternalError(Some(error.to_string()));
+                        let failed =
+                            |error: hyper::Error| Error::InternalError(Some(error.to_string()));
                         body.map_err(failed).boxed_unsync()
                     });
                     let answer = bare.answer(request).await;
@@ -56,8 +57,13 @@ pub(crate) fn serve(component: &Path, cache: &Path) -> anyhow::Result<()> {
 
 /// A cache whose compiler is this program.
 pub(crate) fn open_cache(dir: &Path) -> anyhow::Result<Cache> {
+    open_cache_with(dir, Pool::default())
+}
+
+/// The same, with slots of a size that a profiler can map.
+pub(crate) fn open_cache_with(dir: &Path, pool: Pool) -> anyhow::Result<Cache> {
     let compiler = Compiler::new(std::env::current_exe()?);
-    Ok(Cache::open(dir, compiler, Arc::new(Engines::new(Pool::default())))?)
+    Ok(Cache::open(dir, compiler, Arc::new(Engines::new(pool)))?)
 }
 
 /// The component in this file, compiled or found.
@@ -85,15 +91,22 @@ impl Bare {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
         if component.kind == Kind::Sequential {
-            return Ok(Bare::P2(ProxyPre::new(linker.instantiate_pre(&component.mapped)?)?));
+            return Ok(Bare::P2(ProxyPre::new(
+                linker.instantiate_pre(&component.mapped)?,
+            )?));
         }
         wasmtime_wasi::p3::add_to_linker(linker)?;
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
-        Ok(Bare::P3(ServicePre::new(linker.instantiate_pre(&component.mapped)?)?))
+        Ok(Bare::P3(ServicePre::new(
+            linker.instantiate_pre(&component.mapped)?,
+        )?))
     }
 
     /// One request, one instance.
-    pub(crate) async fn answer(&self, request: Request<Body>) -> wasmtime::Result<Response<Full<Bytes>>> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> wasmtime::Result<Response<Full<Bytes>>> {
         match self {
             Bare::P2(pre) => p2(pre, request).await,
             Bare::P3(pre) => p3(pre, request).await,
@@ -107,7 +120,10 @@ async fn p2(
 ) -> wasmtime::Result<Response<Full<Bytes>>> {
     let mut store = store(pre.engine());
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
+    let request = store
+        .data_mut()
+        .http()
+        .new_incoming_request(Scheme::Http, request)?;
     let out = store.data_mut().http().new_response_outparam(sender)?;
     let proxy = pre.instantiate_async(&mut store).await?;
     let handler = proxy.wasi_http_incoming_handler();
@@ -194,12 +210,7 @@ type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 
 impl WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _: Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: Io,
-    ) -> Sending {
+    fn send_request(&mut self, _: Request<WasiBody>, _: Option<RequestOptions>, _: Io) -> Sending {
         Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }

@@ -14,8 +14,9 @@ pub(crate) fn repository() -> PathBuf {
 pub(crate) fn write(name: &str, table: &str) -> anyhow::Result<()> {
     let path = repository().join("docs/benchmarks.md");
     let text = std::fs::read_to_string(&path).context("reading docs/benchmarks.md")?;
-    let replaced = replace(&text, name, table)
-        .ok_or_else(|| anyhow!("docs/benchmarks.md has no markers <!-- {name} --> and <!-- /{name} -->"))?;
+    let replaced = replace(&text, name, table).ok_or_else(|| {
+        anyhow!("docs/benchmarks.md has no markers <!-- {name} --> and <!-- /{name} -->")
+    })?;
     std::fs::write(&path, replaced).context("writing docs/benchmarks.md")
 }
 
@@ -36,7 +37,10 @@ mod tests {
     fn replaces_only_what_stands_between_its_markers() {
         let text = "a\n<!-- x -->\nold\n<!-- /x -->\nb <!-- y --><!-- /y -->";
         let new = replace(text, "x", "new\n").unwrap();
-        assert_eq!(new, "a\n<!-- x -->\nnew\n<!-- /x -->\nb <!-- y --><!-- /y -->");
+        assert_eq!(
+            new,
+            "a\n<!-- x -->\nnew\n<!-- /x -->\nb <!-- y --><!-- /y -->"
+        );
         assert_eq!(replace(text, "z", "new"), None);
     }
 }

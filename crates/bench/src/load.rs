@@ -43,12 +43,20 @@ impl Load {
             .arg(format!("--header=Authorization: {AUTHORIZATION}"))
             .arg(format!("http://{address}{PATH}"));
         let began = Instant::now();
-        let output = command.output().context("running wrk (Debian: apt-get install wrk)")?;
+        let output = command
+            .output()
+            .context("running wrk (Debian: apt-get install wrk)")?;
         let took = began.elapsed();
         let text = String::from_utf8_lossy(&output.stdout);
         let seen = parse(&text, took).with_context(|| format!("wrk said:\n{text}"))?;
-        ensure!(!text.contains("Non-2xx"), "answers that were no success:\n{text}");
-        ensure!(!text.contains("Socket errors"), "connections broke:\n{text}");
+        ensure!(
+            !text.contains("Non-2xx"),
+            "answers that were no success:\n{text}"
+        );
+        ensure!(
+            !text.contains("Socket errors"),
+            "connections broke:\n{text}"
+        );
         Ok(seen)
     }
 }
@@ -67,7 +75,10 @@ pub(crate) fn on_cores(cores: Option<&str>, program: impl AsRef<std::ffi::OsStr>
 
 fn parse(text: &str, took: Duration) -> Option<Seen> {
     let after = |label: &str| {
-        let line = text.lines().map(str::trim).find(|line| line.starts_with(label))?;
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with(label))?;
         line.strip_prefix(label)?.split_whitespace().next()
     };
     let requests = text.lines().find(|line| line.contains(" requests in "))?;

@@ -39,7 +39,12 @@ impl Server {
             .with_context(|| format!("starting {}", command.get_program().display()))?;
         let said = listen_to(&mut child);
         let group = Pid::from_child(&child);
-        let mut server = Self { child, group, address: String::new(), started };
+        let mut server = Self {
+            child,
+            group,
+            address: String::new(),
+            started,
+        };
         server.address = wait_until_ready(&said)
             .with_context(|| format!("{} did not become ready", command.get_program().display()))?;
         Ok(server)
@@ -127,7 +132,12 @@ fn address(line: &str) -> Option<String> {
     let url = ["ready: http://", "Serving HTTP on http://"]
         .iter()
         .find_map(|start| line.strip_prefix(start))?;
-    Some(url.split_whitespace().next()?.trim_end_matches('/').to_owned())
+    Some(
+        url.split_whitespace()
+            .next()?
+            .trim_end_matches('/')
+            .to_owned(),
+    )
 }
 
 fn wait_until_ready(said: &Receiver<Said>) -> anyhow::Result<String> {
@@ -169,8 +179,14 @@ mod tests {
 
     #[test]
     fn finds_the_address_in_what_servers_say() {
-        assert_eq!(address("ready: http://127.0.0.1:80").as_deref(), Some("127.0.0.1:80"));
-        assert_eq!(address("Serving HTTP on http://127.0.0.1:80/").as_deref(), Some("127.0.0.1:80"));
+        assert_eq!(
+            address("ready: http://127.0.0.1:80").as_deref(),
+            Some("127.0.0.1:80")
+        );
+        assert_eq!(
+            address("Serving HTTP on http://127.0.0.1:80/").as_deref(),
+            Some("127.0.0.1:80")
+        );
         assert_eq!(address("auth  http://127.0.0.1:80/"), None);
     }
 }

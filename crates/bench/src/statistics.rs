@@ -14,6 +14,10 @@ impl Rounds {
         self.0.push(value);
     }
 
+    pub(crate) fn last(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -36,7 +40,13 @@ impl Rounds {
 
     /// This beside another, round by round: what was measured next to each other is compared.
     pub(crate) fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(a, b)| combine(*a, *b)).collect())
+        Self(
+            self.0
+                .iter()
+                .zip(&other.0)
+                .map(|(a, b)| combine(*a, *b))
+                .collect(),
+        )
     }
 }
 
@@ -69,7 +79,8 @@ impl Calls {
     }
 
     pub(crate) fn note(&mut self, took: Duration) {
-        self.0.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.0
+            .push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn p50_ns(&mut self) -> f64 {

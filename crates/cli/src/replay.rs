@@ -3,6 +3,7 @@
 //! In: a file that `coracle run --record` wrote. Out: on standard output the first call or byte that differs, or the recording as text.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -40,6 +41,11 @@ pub(crate) fn replay(args: &Replay) -> ExitCode {
 fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     let recording = file::read(&args.file)?;
     let component = component(args, &recording)?;
+    for secret in revealed(&recording) {
+        eprintln!(
+            "secret {secret}: the recording holds its digest; the replay hands out a stand-in of the same length"
+        );
+    }
     let scratch = scratch()?;
     let replayer = Replayer::open(&args.state_dir, Path::new("/proc/self/exe"))?;
     let rehearsal = replayer.rehearse(recording, &component, &scratch.0)?;
@@ -88,6 +94,15 @@ fn component(args: &Replay, recording: &Recording) -> anyhow::Result<Vec<u8>> {
         );
     }
     Ok(bytes)
+}
+
+/// The secrets whose values the recorded guest was told.
+fn revealed(recording: &Recording) -> BTreeSet<&str> {
+    let revealed = recording
+        .events
+        .iter()
+        .filter(|event| event.capability == "secrets" && show(&event.call).contains("Reveal"));
+    revealed.map(|event| event.resource.as_str()).collect()
 }
 
 /// A directory that goes with this process.

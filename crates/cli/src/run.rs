@@ -223,6 +223,16 @@ impl Session<'_> {
         loop {
             let change = watch.next().await;
             progress.say(format_args!("changed: {change}"));
+            if change
+                .paths
+                .iter()
+                .any(|path| path.ends_with(self.host_file()))
+            {
+                progress.say(format_args!(
+                    "{} is read at the start: restart to apply it",
+                    self.host_file().display()
+                ));
+            }
             match self.reload(node, &mut watch, &change, &progress).await {
                 Ok(None) => progress.say("nothing to swap: the same components and grants"),
                 Ok(Some(running)) => progress.say(format_args!("swapped\n{}", running.trim_end())),

@@ -19,7 +19,7 @@ use coracle_engine::{Cache, Component as Prepared, Limits, Origin};
 use coracle_gateway::{RouteEntry, Routes};
 use coracle_manifest::{
     Operator, Problems,
-    app::{self, App, Component},
+    app::{self, App, Component, Secret},
     name::{AppName, BucketName, ComponentName},
     route,
 };
@@ -130,6 +130,11 @@ impl Loader {
         }
     }
 
+    /// Who observes the invocations.
+    pub fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
     /// Makes these apps ready, together: what one claims another may not.
     ///
     /// # Errors
@@ -146,7 +151,12 @@ impl Loader {
         }
         let mut loaded = Vec::new();
         let mut entries = Vec::new();
+        // What the operator refuses is told once: such an app is not bound to anything.
+        let refused = !problems.is_empty();
         for app in apps {
+            if refused && self.operator.permits(&app).is_err() {
+                continue;
+            }
             match self.load_app(app, watching, &mut entries).await {
                 Ok(app) => loaded.push(app),
                 Err(more) => problems.extend(more),
@@ -193,7 +203,7 @@ impl Loader {
                 }
             }
         }
-        for secret in app.secrets.values() {
+        for secret in app.secrets.values().filter(|secret| is_used(&app, secret)) {
             match self.resources.secret(&app.name, secret).await {
                 Ok(kept) => _ = bound.secrets.insert(secret.name.clone(), kept),
                 Err(error) => {
@@ -248,9 +258,12 @@ impl Loader {
                         }
                         None => Arc::clone(&shared),
                     };
-                    let observed =
-                        self.observers
-                            .component(app.name.as_str(), component, &prepared.digest);
+                    let observed = self.observers.component(
+                        app.name.as_str(),
+                        component,
+                        &prepared.digest,
+                        &limits(&self.operator.limits_of(&app, component)),
+                    );
                     handlers.insert(
                         component.name.clone(),
                         Arc::new(Handler::new(
@@ -382,6 +395,24 @@ impl Loader {
             .map(|((app, component), counters)| (app.clone(), component.clone(), counters.clone()))
             .collect()
     }
+}
+
+/// Whether a component of the app was granted this secret, for itself or in a header.
+fn is_used(app: &App, secret: &Secret) -> bool {
+    app.components.values().any(|component| {
+        let in_header = component
+            .grants
+            .http
+            .iter()
+            .flat_map(|grant| &grant.headers)
+            .any(|header| header.secret == secret.name);
+        in_header
+            || component
+                .grants
+                .secrets
+                .iter()
+                .any(|grant| grant.name == secret.name)
+    })
 }
 
 fn limits(granted: &app::Limits) -> Limits {

@@ -224,6 +224,7 @@ impl Node {
     pub async fn drain(self, grace: Duration) -> usize {
         self.ready.store(false, Relaxed);
         let cut = self.gateway.drain(grace).await;
+        self.loader.observers().flush(Duration::from_secs(5)).await;
         self.guests.report_dropped();
         self.log.flush(Duration::from_secs(1));
         cut

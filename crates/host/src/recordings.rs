@@ -7,13 +7,15 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use coracle_capability::observe::{Effect, Recording, file, redact::redact, snapshot};
 use coracle_capability::secrets::DigestKey;
+use coracle_engine::Limits;
 use coracle_gateway::Exchange;
 use coracle_manifest::app::{Access, Component, FilesGrant};
 use coracle_observability::{GuestLine, GuestLog, Level, Source};
@@ -45,6 +47,7 @@ pub struct Observers {
     guests: Arc<GuestLog>,
     key: DigestKey,
     files: Option<SyncSender<(PathBuf, Recording)>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Observers {
@@ -57,10 +60,11 @@ impl Observers {
         guests: Arc<GuestLog>,
         key: DigestKey,
     ) -> std::io::Result<Self> {
+        let waiting = Arc::new(AtomicUsize::new(0));
         let files = match &observing {
             Observing::Record { dir, .. } => {
                 std::fs::create_dir_all(dir)?;
-                Some(writer()?)
+                Some(writer(Arc::clone(&waiting))?)
             }
             Observing::Nothing | Observing::HoldWrites => None,
         };
@@ -69,15 +73,37 @@ impl Observers {
             guests,
             key,
             files,
+            waiting,
         })
     }
 
+    /// Waits until every recording is written, for at most `within`.
+    pub async fn flush(&self, within: Duration) {
+        let written = async {
+            while self.waiting.load(Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(within, written).await.is_err() {
+            tracing::warn!(
+                waiting = self.waiting.load(Relaxed),
+                "recordings were not written in time"
+            );
+        }
+    }
+
     /// How the invocations of one component are watched.
-    pub fn component(&self, app: &str, component: &Component, digest: &str) -> Watching {
+    pub fn component(
+        &self,
+        app: &str,
+        component: &Component,
+        digest: &str,
+        limits: &Limits,
+    ) -> Watching {
         match (&self.observing, &self.files) {
             (Observing::Record { dir, redact }, Some(files)) => {
                 Watching::Recording(Arc::new(ToFiles {
-                    base: base(app, component, digest),
+                    base: base(app, component, digest, limits),
                     grants: component.grants.files.clone(),
                     dir: dir.clone(),
                     redact: redact.clone(),
@@ -93,7 +119,7 @@ impl Observers {
     }
 }
 
-fn base(app: &str, component: &Component, digest: &str) -> Recording {
+fn base(app: &str, component: &Component, digest: &str, limits: &Limits) -> Recording {
     let source =
         std::fs::canonicalize(&component.source).unwrap_or_else(|_| component.source.clone());
     Recording {
@@ -115,6 +141,11 @@ fn base(app: &str, component: &Component, digest: &str) -> Recording {
             .iter()
             .map(|grant| grant.alias.clone())
             .collect(),
+        limits: [
+            limits.memory_bytes,
+            milliseconds(limits.cpu),
+            milliseconds(limits.timeout),
+        ],
         clock: component.grants.clock,
         randomness: component.grants.randomness,
         environment: component.environment.clone(),
@@ -128,6 +159,10 @@ fn base(app: &str, component: &Component, digest: &str) -> Recording {
     }
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Turns the invocations of one component into files.
 struct ToFiles {
     base: Recording,
@@ -136,6 +171,7 @@ struct ToFiles {
     redact: Vec<String>,
     files: SyncSender<(PathBuf, Recording)>,
     key: DigestKey,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Recordings for ToFiles {
@@ -164,16 +200,18 @@ impl Recordings for ToFiles {
             "{}-{}.recording",
             recording.at_ms, recording.request_id
         ));
+        self.waiting.fetch_add(1, Relaxed);
         match self.files.try_send((path, recording)) {
             Ok(()) => {}
             Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) => {
+                self.waiting.fetch_sub(1, Relaxed);
                 tracing::warn!(path = %path.display(), "recording dropped: more arrive than can be written");
             }
         }
     }
 }
 
-fn writer() -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
+fn writer(waiting: Arc<AtomicUsize>) -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
     let (sender, receiver) = sync_channel::<(PathBuf, Recording)>(QUEUE);
     std::thread::Builder::new()
         .name("recordings".into())
@@ -182,6 +220,7 @@ fn writer() -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
                 if let Err(error) = file::write(&recording, &path) {
                     tracing::warn!("{error}");
                 }
+                waiting.fetch_sub(1, Relaxed);
             }
         })?;
     Ok(sender)

@@ -2,7 +2,7 @@
 //!
 //! In: a recording and the bytes of a component. Out: the first difference, or none.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use coracle_capability::{
     Authority, LinkError, Template,
@@ -133,7 +133,7 @@ impl Replayer {
             linked,
             &prepared.described,
             template,
-            Limits::default(),
+            limits(&recording),
         )?);
         Ok(Rehearsal {
             revision,
@@ -149,6 +149,16 @@ impl Rehearsal {
     /// When the recording cannot be run.
     pub async fn run(&self) -> Result<Option<Difference>, ReplayFailure> {
         Ok(replay(Arc::clone(&self.revision), &self.recording).await?)
+    }
+}
+
+fn limits(recording: &Recording) -> Limits {
+    let [memory_bytes, cpu_ms, timeout_ms] = recording.limits;
+    Limits {
+        memory_bytes,
+        cpu: Duration::from_millis(cpu_ms),
+        timeout: Duration::from_millis(timeout_ms),
+        ..Limits::default()
     }
 }
 

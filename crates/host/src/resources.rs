@@ -195,6 +195,8 @@ impl Resources {
             }
             Backend::Files(settings) => Ok((bounded(Vendors::files(&settings.dir)), kept_as)),
             Backend::Environment(settings) => {
+                // The operator names the variable, the backend the secret: `MAIL_KEY` is `mail-key`.
+                let kept_as = kept_as.to_ascii_lowercase().replace('_', "-");
                 Ok((bounded(Vendors::environment(&settings.prefix)), kept_as))
             }
             Backend::Memory | Backend::Embedded | Backend::Redis(_) => Err(ResourceError::Binding(

@@ -191,7 +191,10 @@ async fn says_which_address_is_in_use() {
     let error = Admin::bind(taken.local_addr()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("cannot listen on the admin address {}", taken.local_addr())
+        format!(
+            "the admin address {} is in use; choose another with `--admin`, or port 0 for any free one",
+            taken.local_addr()
+        )
     );
     assert!(
         std::error::Error::source(&error)

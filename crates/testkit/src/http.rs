@@ -164,6 +164,11 @@ impl Error {
     pub fn is_truncated(&self) -> bool {
         matches!(self, Error::Truncated { .. } | Error::Reset(_))
     }
+
+    /// Whether the connection ended before an answer began.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Error::NoAnswer)
+    }
 }
 
 impl fmt::Display for Error {

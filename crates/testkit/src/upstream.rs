@@ -1,7 +1,7 @@
 //! A server that guests call: answers every request alike and remembers what it was asked.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -120,13 +120,30 @@ fn serve(
             return Ok(());
         }
     }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let value = value.trim().parse().ok()?;
-        name.eq_ignore_ascii_case("content-length").then_some(value)
-    });
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body)?;
+    read_body(&mut reader, &head)?;
     requests.lock().unwrap().push(head);
     reader.get_mut().write_all(answer.as_bytes())
+}
+
+/// Reads what a head announces, so that no client is answered before it has sent everything.
+fn read_body(reader: &mut impl BufRead, head: &str) -> io::Result<()> {
+    let field = |wanted: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim())
+    };
+    if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size)?;
+            let size = usize::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
+            // The line break after a chunk; after the last one, with no trailers, the end.
+            reader.read_exact(&mut vec![0; size + 2])?;
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    reader.read_exact(&mut vec![0; length.unwrap_or(0)])
 }

@@ -13,7 +13,7 @@ use std::{
 
 use coracle_capability::{
     contract::{CallError as _, Contract as _, Shared, Support},
-    keyvalue::{Call, Error, KeyValue, grant::MAX_BATCH},
+    keyvalue::{Call, Error, KeyValue},
 };
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -78,7 +78,8 @@ impl Client {
     /// Puts the first data into a bucket: all of it or none, and once.
     ///
     /// The first call for a bucket decides. It writes the pairs if the bucket is empty and leaves a bucket that holds data as it
-    /// is; either way that is remembered, and later calls do nothing. Answers whether the pairs were written.
+    /// is; either way that is remembered, and later calls do nothing. Answers whether the pairs were written. At most 20,000 pairs
+    /// and 16 MiB: the server does nothing else meanwhile.
     ///
     /// # Errors
     /// The contract's, as for a write.
@@ -116,9 +117,13 @@ impl Connections {
         answer.unwrap_or_else(|_| Err(Error::deadline(self.timeout)))
     }
 
-    /// Room for a call; held until it is answered.
-    pub(crate) async fn room(&self, call: &Call) -> Result<SemaphorePermit<'_>, Error> {
-        let permit = self.room.acquire_many(weight(call)?).await;
+    /// Room for a call with at most so many entries; held until it is answered.
+    pub(crate) async fn room(
+        &self,
+        call: &Call,
+        most_entries: usize,
+    ) -> Result<SemaphorePermit<'_>, Error> {
+        let permit = self.room.acquire_many(weight(call, most_entries)?).await;
         permit.map_err(|_| failure::unavailable("the client of Redis was closed"))
     }
 
@@ -181,7 +186,7 @@ fn value(link: &Link, reply: RedisResult<Value>) -> Result<Value, Error> {
 }
 
 /// What a call holds of the room, so that neither many calls nor few large ones fill the memory.
-fn weight(call: &Call) -> Result<u32, Error> {
+fn weight(call: &Call, most_entries: usize) -> Result<u32, Error> {
     let bytes = KeyValue::call_bytes(call);
     if bytes > MAX_CALL_BYTES {
         let message = format!("a call is at most {MAX_CALL_BYTES} bytes large, its keys included");
@@ -192,10 +197,10 @@ fn weight(call: &Call) -> Result<u32, Error> {
         Call::SetMany { pairs } => pairs.len(),
         _ => 1,
     };
-    if keys > MAX_BATCH {
-        let message = format!("a batch has at most {MAX_BATCH} entries");
+    if keys > most_entries {
+        let message = format!("a batch has at most {most_entries} entries");
         return Err(Error::TooLarge(message));
     }
     let permits = 1 + bytes / PERMIT_BYTES + (keys / PERMIT_KEYS) as u64;
-    Ok(u32::try_from(permits).unwrap_or(u32::MAX))
+    Ok(u32::try_from(permits.min(PERMITS as u64)).unwrap_or(u32::MAX))
 }

@@ -9,7 +9,7 @@ use coracle_capability::{
     contract::{Answer, Backend},
     keyvalue::{
         Call, Error, KeyValue, Reply,
-        grant::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+        grant::{MAX_BATCH, MAX_KEY_BYTES, MAX_VALUE_BYTES},
     },
 };
 use redis::{Value, cmd, pipe};
@@ -27,6 +27,8 @@ pub(crate) const MAX_CALL_BYTES: u64 = 16 << 20;
 const MAX_REPLY_BYTES: u64 = 64 << 20;
 /// Most keys of one page.
 const MAX_PAGE: usize = 1_000;
+/// Most pairs of a bucket's first data.
+const MAX_SEED: usize = 20_000;
 /// Most entries of the index that one script looks at.
 const MAX_LOOKS: u64 = 5_000;
 /// Redis counts expiry in signed milliseconds since 1970.
@@ -51,7 +53,7 @@ impl Bucket {
     }
 
     async fn answer(&self, call: &Call) -> Result<Reply, Error> {
-        let _room = self.connections.room(call).await?;
+        let _room = self.connections.room(call, MAX_BATCH).await?;
         match call {
             Call::Get { key } => self.get(key).await,
             Call::Exists { key } => {
@@ -187,7 +189,7 @@ impl Bucket {
     }
 
     async fn plant(&self, call: &Call) -> Result<bool, Error> {
-        let _room = self.connections.room(call).await?;
+        let _room = self.connections.room(call, MAX_SEED).await?;
         let Call::SetMany { pairs } = call else {
             return Ok(false);
         };

@@ -245,3 +245,19 @@ async fn keys_of_one_database_are_not_in_another() {
     assert_eq!(first.call(get("k")).await, Ok(Reply::Value(None)));
     assert_eq!(third.call(get("k")).await, value(b"v"));
 }
+
+#[tokio::test]
+async fn the_first_data_may_be_more_than_a_batch() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let client = crate::server::client_at(&server.url());
+    let settings = BucketSettings::default();
+    let seed = |entries| {
+        let pairs = (0..entries).map(|at| (format!("{at:05}"), b"1".to_vec()));
+        client.seed("shop", "orders", &settings, pairs.collect())
+    };
+    assert!(matches!(seed(20_001).await, Err(Error::TooLarge(_))));
+    assert_eq!(seed(20_000).await, Ok(true));
+    assert_eq!(bucket_of(&client).call(get("19999")).await, value(b"1"));
+}

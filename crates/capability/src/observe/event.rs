@@ -83,6 +83,8 @@ pub struct Recording {
     pub buckets: Vec<String>,
     /// The secrets it may hold, and whether it may reveal them.
     pub secrets: Vec<(String, bool)>,
+    /// What an invocation may use: bytes of memory, milliseconds on a core, milliseconds in all.
+    pub limits: [u64; 3],
     /// Whether it may read clocks.
     pub clock: bool,
     /// Whether it may draw secure randomness.

@@ -42,6 +42,7 @@ pub(super) async fn first_frames(
     mut work: Work,
     mut ended: Option<Result<(), Failure>>,
     failed: &Failed,
+    declared: Option<u64>,
 ) -> Result<Streaming, Failure> {
     let mut begun = Begun::default();
     let mut body_ended = false;
@@ -69,6 +70,11 @@ pub(super) async fn first_frames(
     // Nothing was sent yet: the caller may still be told what happened instead of a part of an answer.
     if let Some(Err(failure)) = ended {
         return Err(failure);
+    }
+    if declared.is_some_and(|declared| begun.bytes.len() as u64 > declared) {
+        return Err(Failure::InvalidResponse(
+            "its body is longer than it declared".into(),
+        ));
     }
     if let Some(error) = begun.error {
         return Err(Failure::InvalidResponse(error.to_string().into()));

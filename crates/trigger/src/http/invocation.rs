@@ -84,7 +84,9 @@ pub(super) async fn run(
         return failure.problem().answer(&exchange);
     }
     let (parts, body) = response.into_parts();
-    let body = first_frames(body, work, ended, &failed).await;
+    let declared = parts.headers.get(http::header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = first_frames(body, work, ended, &failed, declared).await;
     match body {
         Ok(Streaming::Complete(body) | Streaming::Running(body)) => {
             Response::from_parts(parts, body)
