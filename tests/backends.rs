@@ -142,21 +142,16 @@ fn says_at_start_which_backend_stands_behind_a_bucket() {
         .host_file(&host_file)
         .app(example("auth"))
         .start();
-    let said = service.stderr();
-    assert!(
-        said.contains("may read bucket api-keys (main-redis) as \"default\""),
-        "{said}"
-    );
+    let backend = "may read bucket api-keys (main-redis) as \"default\"";
+    service.wait_for_line(|line| line.trim() == backend);
     let mocked = Coracle::new()
         .host_file(&host_file)
         .app(example("auth"))
         .args(["--profile", "test"])
         .start();
-    let said = mocked.stderr();
-    assert!(
-        said.contains("may read bucket api-keys (memory) as \"default\""),
-        "the mock of a profile stands before the operator's word: {said}"
-    );
+    // The mock of a profile stands before the operator's word.
+    let mock = "may read bucket api-keys (memory) as \"default\"";
+    mocked.wait_for_line(|line| line.trim() == mock);
 }
 
 /// How long an operation on Redis may take, of the operator's word.
