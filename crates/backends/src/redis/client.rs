@@ -78,7 +78,7 @@ impl Client {
     /// Puts the first data into a bucket: all of it or none, and once.
     ///
     /// The first call for a bucket decides. It writes the pairs if the bucket is empty and leaves a bucket that holds data as it
-    /// is; either way that is remembered, and later calls do nothing. Answers whether the pairs were written. At most 20,000 pairs
+    /// is; either way that is remembered, and later calls do nothing. Answers whether the pairs were written. At most 10,000 pairs
     /// and 16 MiB: the server does nothing else meanwhile.
     ///
     /// # Errors

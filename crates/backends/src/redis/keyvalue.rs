@@ -28,7 +28,7 @@ const MAX_REPLY_BYTES: u64 = 64 << 20;
 /// Most keys of one page.
 const MAX_PAGE: usize = 1_000;
 /// Most pairs of a bucket's first data.
-const MAX_SEED: usize = 20_000;
+const MAX_SEED: usize = 10_000;
 /// Most entries of the index that one script looks at.
 const MAX_LOOKS: u64 = 5_000;
 /// Redis counts expiry in signed milliseconds since 1970.
