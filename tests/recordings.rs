@@ -535,10 +535,9 @@ fn a_component_that_was_rebuilt_is_not_taken_for_the_recorded_one() {
 }
 
 fn one_recording(recordings: &Recordings, path: &str) -> PathBuf {
-    let file = recordings.one(Coracle::new().serving(one("behave", "")), |service| {
+    recordings.one(Coracle::new().serving(one("behave", "")), |service| {
         http::get(&service.url(path));
-    });
-    file
+    })
 }
 
 #[test]
