@@ -109,6 +109,7 @@ impl Observers {
                     redact: redact.clone(),
                     files: files.clone(),
                     key: self.key.clone(),
+                    waiting: Arc::clone(&self.waiting),
                 }))
             }
             (Observing::HoldWrites, _) => Watching::Holding(Arc::new(ToLog {
