@@ -835,16 +835,17 @@ fn held_writes_are_listed_exactly_and_the_bucket_is_as_before() {
         assert_eq!(http::get(&service.url("/trap?key=t&value=v")).status, 500);
         let now = content(&service);
         assert_eq!(service.stop(), Exit::Code(0));
+        // Keys as the bucket holds them, with the grant's prefix: what would have changed.
         assert_eq!(
             held(&service),
             [
-                "bucket \"default\": {Set: {key: \"a\", value: b\"new\"}}",
-                "bucket \"default\": {Increment: {key: \"a\", delta: 4}}",
-                "bucket \"default\": {Delete: {key: \"b\"}}",
-                "bucket \"default\": {SetMany: {pairs: [[\"x\", b\"z\"], [\"y\", b\"z\"]]}}",
-                "bucket \"default\": {DeleteMany: {keys: [\"a\", \"b\"]}}",
-                "bucket \"default\": {Set: {key: \"after\", value: b\"done\"}}",
-                "bucket \"default\": {Set: {key: \"t\", value: b\"v\"}}",
+                "bucket \"default\": {Set: {key: \"p/a\", value: b\"new\"}}",
+                "bucket \"default\": {Increment: {key: \"p/a\", delta: 4}}",
+                "bucket \"default\": {Delete: {key: \"p/b\"}}",
+                "bucket \"default\": {SetMany: {pairs: [[\"p/x\", b\"z\"], [\"p/y\", b\"z\"]]}}",
+                "bucket \"default\": {DeleteMany: {keys: [\"p/a\", \"p/b\"]}}",
+                "bucket \"default\": {Set: {key: \"p/after\", value: b\"done\"}}",
+                "bucket \"default\": {Set: {key: \"p/t\", value: b\"v\"}}",
             ],
             "{store}"
         );

@@ -10,5 +10,5 @@ pub mod memory;
 pub mod overlay;
 
 pub use contract::{Call, Error, KeyValue, Reply};
-pub use grant::{Buckets, Granted};
+pub use grant::{Buckets, Door, Granted};
 pub use memory::Memory;

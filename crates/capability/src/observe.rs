@@ -26,7 +26,7 @@ pub use recorder::Recorder;
 
 use crate::{
     contract::{Contract, Shared},
-    keyvalue::{self, KeyValue},
+    keyvalue::{Door, KeyValue, overlay::Overlay},
     secrets::Secrets,
 };
 
@@ -46,15 +46,16 @@ pub enum Observation {
 
 impl Observation {
     /// Puts the layer of this observation around a bucket that is being opened.
-    pub fn bucket(&self, name: &str, bucket: Shared<KeyValue>) -> Shared<KeyValue> {
+    pub fn bucket(&self, name: &str, door: &Door) -> Shared<KeyValue> {
         match self {
-            Observation::None => bucket,
-            Observation::Record(recorder) => recorded(recorder, name, bucket),
+            Observation::None => door.open(),
+            Observation::Record(recorder) => recorded(recorder, name, door.open()),
             Observation::Replay(player) => {
                 Arc::new(player::Replay::<KeyValue>::new(Arc::clone(player), name))
             }
+            // Below the grant: what it refuses is refused, and is no effect.
             Observation::Hold(effects) => {
-                effects.bucket(name, || keyvalue::overlay::Overlay::new(bucket))
+                door.open_over(|backend| effects.bucket(name, || Overlay::new(backend)))
             }
         }
     }

@@ -155,7 +155,7 @@ pub(crate) struct Replay {
     pub(crate) with: Option<Replacement>,
 
     /// Run it this often, and stop at the first difference
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) times: u32,
 
     /// Where compiled components are kept

@@ -5,6 +5,9 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    fs::DirBuilder,
+    hash::RandomState,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -48,11 +51,23 @@ fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     }
     let scratch = scratch()?;
     let replayer = Replayer::open(&args.state_dir, Path::new("/proc/self/exe"))?;
-    let rehearsal = replayer.rehearse(recording, &component, &scratch.0)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    // A guest that writes finds what it found when it was recorded, every time.
+    let writes = recording
+        .directories
+        .iter()
+        .any(|directory| directory.writable);
+    let mut rehearsal = None;
     for _ in 0..args.times {
+        if writes || rehearsal.is_none() {
+            scratch.empty()?;
+            rehearsal = Some(replayer.rehearse(recording.clone(), &component, &scratch.0)?);
+        }
+        let Some(rehearsal) = &rehearsal else {
+            continue;
+        };
         if let Some(difference) = runtime.block_on(rehearsal.run())? {
             println!("{difference}");
             return Ok(ExitCode::FAILURE);
@@ -109,9 +124,24 @@ fn revealed(recording: &Recording) -> BTreeSet<&str> {
 struct Scratch(PathBuf);
 
 fn scratch() -> anyhow::Result<Scratch> {
-    let dir = std::env::temp_dir().join(format!("coracle-replay-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+    let name = format!(
+        "coracle-replay-{:016x}",
+        std::hash::BuildHasher::hash_one(&RandomState::new(), std::process::id())
+    );
+    let dir = std::env::temp_dir().join(name);
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .with_context(|| format!("creating {}", dir.display()))?;
     Ok(Scratch(dir))
+}
+
+impl Scratch {
+    fn empty(&self) -> anyhow::Result<()> {
+        let emptied = std::fs::remove_dir_all(&self.0)
+            .and_then(|()| DirBuilder::new().mode(0o700).create(&self.0));
+        emptied.with_context(|| format!("emptying {}", self.0.display()))
+    }
 }
 
 impl Drop for Scratch {

@@ -21,7 +21,7 @@ use coracle_capability::{
         host::Authority as HttpAuthority,
         tls::TlsSettings,
     },
-    keyvalue::{Buckets, Granted, KeyValue, grant::Access as BucketAccess},
+    keyvalue::{Buckets, Door, Granted, KeyValue, grant::Access as BucketAccess},
     layer::{Counters, Meter},
     logging::Lines,
     secrets::{self, Freshness, Header, Headers, Keyring, Reveal, Secrets},
@@ -95,11 +95,12 @@ pub fn authority(component: &Component, bound: &Bound, counters: &ComponentCount
             Access::Read => BucketAccess::Read,
             Access::ReadWrite => BucketAccess::ReadWrite,
         };
-        let granted: Shared<KeyValue> =
-            Arc::new(Granted::new(backend, access, grant.prefix.clone()));
-        let metered: Shared<KeyValue> =
-            Arc::new(Meter::new(granted, Arc::clone(&counters.keyvalue)));
-        Some((grant.alias.clone(), metered))
+        let (prefix, counters) = (grant.prefix.clone(), Arc::clone(&counters.keyvalue));
+        let dress = move |bucket| -> Shared<KeyValue> {
+            let granted = Arc::new(Granted::new(bucket, access, prefix.clone()));
+            Arc::new(Meter::new(granted, Arc::clone(&counters)))
+        };
+        Some((grant.alias.clone(), Door::new(backend, Arc::new(dress))))
     });
     Authority {
         component: component.name.to_string(),

@@ -205,7 +205,14 @@ impl Loader {
         }
         for secret in app.secrets.values().filter(|secret| is_used(&app, secret)) {
             match self.resources.secret(&app.name, secret).await {
-                Ok(kept) => _ = bound.secrets.insert(secret.name.clone(), kept),
+                Ok(kept) => {
+                    if let Some(message) = self.resources.missing(&app.name, secret, &kept).await {
+                        problems.extend(
+                            refusal::problem(&app.manifest, "secret", message, "", None).into(),
+                        );
+                    }
+                    bound.secrets.insert(secret.name.clone(), kept);
+                }
                 Err(error) => {
                     let message = format!("secret {}: {error}", secret.name);
                     problems.extend(

@@ -197,8 +197,11 @@ impl Recordings for ToFiles {
 
     fn finished(&self, mut recording: Recording) {
         redact(&mut recording, &self.redact);
+        // Requests of one trace share their id.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Relaxed);
         let path = self.dir.join(format!(
-            "{}-{}.recording",
+            "{}-{number:06}-{}.recording",
             recording.at_ms, recording.request_id
         ));
         self.waiting.fetch_add(1, Relaxed);
@@ -219,7 +222,10 @@ fn writer(waiting: Arc<AtomicUsize>) -> std::io::Result<SyncSender<(PathBuf, Rec
         .spawn(move || {
             for (path, recording) in receiver {
                 if let Err(error) = file::write(&recording, &path) {
-                    tracing::warn!("{error}");
+                    let cause = std::error::Error::source(&error)
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    tracing::warn!("{error}: {cause}");
                 }
                 waiting.fetch_sub(1, Relaxed);
             }
@@ -235,7 +241,7 @@ struct ToLog {
 impl Holdings for ToLog {
     fn held(&self, exchange: &Exchange, effects: Vec<Effect>) {
         for effect in effects {
-            self.guests.write(&GuestLine {
+            self.guests.write_unbounded(&GuestLine {
                 app: exchange.app().unwrap_or("-"),
                 component: exchange.component().unwrap_or("-"),
                 request_id: &exchange.request_id.to_string(),

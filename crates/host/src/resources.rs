@@ -205,6 +205,27 @@ impl Resources {
         }
     }
 
+    /// Says that a secret is not where the operator says it is. A backend that is down now says nothing: it may be there.
+    pub async fn missing(
+        &self,
+        app: &AppName,
+        secret: &Secret,
+        (store, kept_as): &(Shared<Secrets>, String),
+    ) -> Option<String> {
+        let found = store
+            .call(secrets::Call::Get {
+                name: kept_as.clone(),
+            })
+            .await;
+        let binding = self.operator.secret_binding(app, &secret.name)?;
+        matches!(found, Err(secrets::Error::NotFound)).then(|| {
+            format!(
+                "secret {}: backend {} does not hold it",
+                secret.name, binding.backend
+            )
+        })
+    }
+
     async fn in_redis(
         &self,
         app: &AppName,

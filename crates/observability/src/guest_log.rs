@@ -123,6 +123,12 @@ impl GuestLog {
         self.write_at(line, Instant::now(), SystemTime::now());
     }
 
+    /// Writes a line of the host about a guest: it is not counted among the guest's.
+    pub fn write_unbounded(&self, line: &GuestLine<'_>) {
+        self.writer
+            .line(|into| compose(into, self.writer.format(), line, SystemTime::now()));
+    }
+
     /// Counts lines that were dropped before they came here (the limit per invocation).
     pub fn add_dropped(&self, app: &str, component: &str, lines: u64) {
         self.dropped.fetch_add(lines, Relaxed);

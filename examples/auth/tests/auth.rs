@@ -118,7 +118,10 @@ fn ignores_the_query_and_the_body(service: &Service) {
         &[("authorization", "Bearer key_123")],
         b"{\"anything\":true}",
     );
-    assert_eq!(answer.json().get("user_id").cloned().unwrap_or_default(), "user_123");
+    assert_eq!(
+        answer.json().get("user_id").cloned().unwrap_or_default(),
+        "user_123"
+    );
 }
 
 fn tells_a_wrong_path_from_a_wrong_method(service: &Service) {

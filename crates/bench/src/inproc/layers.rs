@@ -60,7 +60,7 @@ pub(super) async fn measure(rounds: u32) -> anyhow::Result<Vec<Figure>> {
         layers.push(gets(&path, CALLS).await? - without);
         let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));
         let recorded =
-            Observation::Record(Arc::clone(&recorder)).bucket("default", Arc::clone(&memory));
+            Observation::Record(Arc::clone(&recorder)).bucket("default", &Arc::clone(&memory).into());
         recordings.push(gets(&recorded, RECORDED).await? - without);
         black_box(recorder.take());
         alone.push(without);

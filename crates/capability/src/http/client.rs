@@ -369,7 +369,15 @@ async fn put_headers(head: &mut request::Parts, grant: &Grant) -> Result<(), Err
                 .map_err(|error| match error.is_temporary() {
                     true => Error::DestinationUnavailable,
                     false => {
-                        Error::Internal(format!("a secret of the grant cannot be had: {error}"))
+                        let names: Vec<&str> = grant
+                            .headers
+                            .names()
+                            .map(http::HeaderName::as_str)
+                            .collect();
+                        Error::Internal(format!(
+                            "the secret for {} cannot be used: {error}",
+                            names.join(", ")
+                        ))
                     }
                 })?;
         head.headers.extend(secrets);

@@ -13,6 +13,7 @@ use super::{
     contract::{Error, Timeouts},
     grant::GrantSet,
     observed,
+    target::Target,
 };
 use crate::{
     layer::Counters,
@@ -84,8 +85,9 @@ impl WasiHttpHooks for Outbound {
         let observation = self.observation.clone();
         Box::new(async move {
             let began = std::time::Instant::now();
-            let send = |request| async move { client.send(&grants, request, timeouts).await };
-            let sent = observed::send(&observation, request, timeouts, send).await;
+            let permits = |target: &Target| grants.permits(target).map(drop).map_err(Error::from);
+            let send = |request| async { client.send(&grants, request, timeouts).await };
+            let sent = observed::send(&observation, request, timeouts, permits, send).await;
             counters.count(0, began.elapsed(), sent.is_ok());
             let response = sent.map_err(|error| {
                 if !error.is_temporary() {

@@ -15,7 +15,10 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Body, Call, Error, Reply, Timeouts};
+use super::{
+    contract::{Body, Call, Error, Reply, Timeouts, fields},
+    target::Target,
+};
 use crate::observe::{
     Difference, Observation, Player, Recorder,
     recorder::Asked,
@@ -30,6 +33,8 @@ struct Answer {
     reply: Option<Result<Reply, Error>>,
     /// The request body, as far as it was taken.
     sent: Vec<u8>,
+    /// Whether all of it was taken.
+    sent_whole: bool,
     /// The response body, as far as it was read.
     received: Vec<u8>,
     trailers: Vec<(String, Vec<u8>)>,
@@ -42,6 +47,7 @@ pub(super) async fn send<S, F>(
     observation: &Observation,
     request: Request<Body>,
     timeouts: Timeouts,
+    permits: impl FnOnce(&Target) -> Result<(), Error>,
     send: S,
 ) -> Result<Response<Body>, Error>
 where
@@ -51,7 +57,10 @@ where
     match observation {
         Observation::None => send(request).await,
         Observation::Hold(effects) if !request.method().is_safe() => {
-            effects.http(request.method().as_str(), &request.uri().to_string());
+            // What no grant covers is refused, and is no effect.
+            let (head, _) = request.into_parts();
+            permits(&Target::of(&head)?)?;
+            effects.http(head.method.as_str(), &head.uri.to_string());
             Err(Error::HttpRequestDenied("its effect is held back".into()))
         }
         Observation::Hold(_) => send(request).await,
@@ -118,6 +127,7 @@ fn replay(
         reply,
         sent,
         received,
+        sent_whole,
         trailers,
         broken,
     } = answer;
@@ -125,7 +135,7 @@ fn replay(
     tokio::spawn(compare(
         Arc::clone(player),
         body,
-        sent,
+        (sent, sent_whole),
         head.uri.to_string(),
     ));
     let reply = reply.ok_or_else(unanswered)??;
@@ -142,12 +152,18 @@ fn replay(
     Ok(Response::from_parts(reply.head()?, body.boxed_unsync()))
 }
 
-async fn compare(player: Arc<Player>, body: Body, sent: Vec<u8>, url: String) {
+async fn compare(player: Arc<Player>, body: Body, (sent, whole): (Vec<u8>, bool), url: String) {
     let now = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(_) => return,
     };
-    if now != sent {
+    // A server that answered early had not taken all of it.
+    let same = if whole {
+        now == sent
+    } else {
+        now.starts_with(&sent)
+    };
+    if !same {
         let shown = |bytes: &[u8]| {
             pack(&bytes).map_or_else(|error| error.to_string(), |value| show(&value))
         };
@@ -203,33 +219,29 @@ impl http_body::Body for Tee {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
+        let ended = matches!(frame, Poll::Ready(None)) || self.body.is_end_stream();
+        let mut answer = self
+            .noted
+            .answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        answer.sent_whole |= self.side == Side::Sent && ended;
         if let Poll::Ready(Some(frame)) = &frame {
-            let mut answer = self
-                .noted
-                .answer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
             match (frame, self.side) {
-                (Ok(frame), side) => {
-                    if let Some(data) = frame.data_ref() {
-                        let bytes = if side == Side::Sent {
-                            &mut answer.sent
-                        } else {
-                            &mut answer.received
-                        };
-                        bytes.extend_from_slice(data);
-                    }
-                    if let (Some(trailers), Side::Received) = (frame.trailers_ref(), side) {
-                        answer.trailers = trailers
-                            .iter()
-                            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-                            .collect();
-                    }
+                (Ok(frame), Side::Sent) => answer
+                    .sent
+                    .extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+                (Ok(frame), Side::Received) => {
+                    answer
+                        .received
+                        .extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+                    answer.trailers = frame.trailers_ref().map_or_else(Vec::new, fields);
                 }
                 (Err(error), Side::Received) => answer.broken = Some(error.clone()),
                 (Err(_), Side::Sent) => {}
             }
         }
+        drop(answer);
         frame
     }
 

@@ -147,14 +147,60 @@ impl Backend<KeyValue> for Granted {
     }
 }
 
+/// A bucket as it is opened: the backend, and what its grant puts around it.
+pub struct Door {
+    plain: Shared<KeyValue>,
+    backend: Shared<KeyValue>,
+    grant: Grant,
+}
+
+/// Puts the grant, and whatever counts or bounds its use, around a bucket.
+pub type Grant = Arc<dyn Fn(Shared<KeyValue>) -> Shared<KeyValue> + Send + Sync>;
+
+impl Door {
+    /// A bucket behind a grant.
+    pub fn new(backend: Shared<KeyValue>, grant: Grant) -> Self {
+        Self {
+            plain: grant(Arc::clone(&backend)),
+            backend,
+            grant,
+        }
+    }
+
+    /// The bucket, granted.
+    pub fn open(&self) -> Shared<KeyValue> {
+        Arc::clone(&self.plain)
+    }
+
+    /// The bucket, granted, with a layer between the grant and the backend.
+    pub fn open_over(
+        &self,
+        layer: impl FnOnce(Shared<KeyValue>) -> Shared<KeyValue>,
+    ) -> Shared<KeyValue> {
+        (self.grant)(layer(Arc::clone(&self.backend)))
+    }
+}
+
+/// A bucket without a grant around it.
+impl From<Shared<KeyValue>> for Door {
+    fn from(backend: Shared<KeyValue>) -> Self {
+        Self::new(backend, Arc::new(|backend| backend))
+    }
+}
+
 /// Everything one component may open, by the name it uses. The linker's closures hold it.
 #[derive(Clone, Default)]
-pub struct Buckets(Arc<Vec<(String, Shared<KeyValue>)>>);
+pub struct Buckets(Arc<Vec<(String, Door)>>);
 
 impl Buckets {
     /// The names a component may open, each with the bucket behind it.
-    pub fn new(buckets: Vec<(String, Shared<KeyValue>)>) -> Self {
-        Self(Arc::new(buckets))
+    pub fn new<D: Into<Door>>(buckets: Vec<(String, D)>) -> Self {
+        Self(Arc::new(
+            buckets
+                .into_iter()
+                .map(|(name, door)| (name, door.into()))
+                .collect(),
+        ))
     }
 
     /// Whether there is nothing to open.
@@ -163,11 +209,11 @@ impl Buckets {
     }
 
     /// The bucket of that name.
-    pub fn open(&self, name: &str) -> Option<Shared<KeyValue>> {
+    pub fn open(&self, name: &str) -> Option<&Door> {
         self.0
             .iter()
             .find(|(alias, _)| alias == name)
-            .map(|(_, bucket)| Arc::clone(bucket))
+            .map(|(_, door)| door)
     }
 }
 

@@ -37,6 +37,17 @@ impl HasData for HasVoice {
     type Data<'a> = &'a mut Voice;
 }
 
+/// What the host itself speaks under: a guest that uses one of these is said to be a guest.
+const RESERVED: [&str; 2] = ["coracle", "held back"];
+
+fn unreserved(context: String) -> String {
+    if RESERVED.contains(&context.as_str()) {
+        format!("guest: {context}")
+    } else {
+        context
+    }
+}
+
 impl logging::Host for Voice {
     fn log(
         &mut self,
@@ -53,7 +64,13 @@ impl logging::Host for Voice {
             WitLevel::Error => Level::Error,
             WitLevel::Critical => Level::Critical,
         };
-        self.say(Source::Log { level, context }, &message);
+        self.say(
+            Source::Log {
+                level,
+                context: unreserved(context),
+            },
+            &message,
+        );
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, Error)]
 pub enum FileError {
     /// Not written or not read.
-    #[error("{operation} {path}: {source}")]
+    #[error("{operation} {path}")]
     Io {
         /// `writing` or `reading`.
         operation: &'static str,
@@ -93,12 +93,25 @@ pub fn read(path: &Path) -> Result<Recording, FileError> {
         path: path.to_path_buf(),
         what,
     };
+    let mut rest = body;
     let value: ciborium::Value =
-        ciborium::from_reader(body).map_err(|error| damaged(error.to_string()))?;
-    let mut recording: Recording =
-        super::value::unpack(value).map_err(|error| damaged(error.to_string()))?;
+        ciborium::from_reader(&mut rest).map_err(|error| damaged(told(&error)))?;
+    if !rest.is_empty() {
+        return Err(damaged("something follows its end".into()));
+    }
+    let mut recording: Recording = super::value::unpack(value)
+        .map_err(|_| damaged("what it holds is no recording of this version".into()))?;
     for event in &mut recording.events {
         event.shorten();
     }
     Ok(recording)
+}
+
+fn told(error: &ciborium::de::Error<io::Error>) -> String {
+    match error {
+        ciborium::de::Error::Io(_) => "it ends too early".into(),
+        ciborium::de::Error::Syntax(at) => format!("byte {at} after its first line makes no sense"),
+        ciborium::de::Error::Semantic(..) => "what it holds is no recording".into(),
+        ciborium::de::Error::RecursionLimitExceeded => "it is nested too deeply".into(),
+    }
 }

@@ -22,7 +22,7 @@ pub enum Effect {
     Keyvalue {
         /// As the guest names it.
         bucket: String,
-        /// The write, as the guest made it.
+        /// The write as the backend would have seen it, the grant's prefix included.
         call: Call,
     },
     /// An outbound request that may change something; it was refused.
