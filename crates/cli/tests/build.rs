@@ -1,7 +1,5 @@
 //! A build that fails, as `coracle run` shows it: exit code, stdout, stderr.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, process::Command};
 
 #[test]

@@ -59,8 +59,8 @@ pub(super) async fn measure(rounds: u32) -> anyhow::Result<Vec<Figure>> {
         let without = gets(&memory, CALLS).await?;
         layers.push(gets(&path, CALLS).await? - without);
         let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));
-        let recorded =
-            Observation::Record(Arc::clone(&recorder)).bucket("default", &Arc::clone(&memory).into());
+        let recorded = Observation::Record(Arc::clone(&recorder))
+            .bucket("default", &Arc::clone(&memory).into());
         recordings.push(gets(&recorded, RECORDED).await? - without);
         black_box(recorder.take());
         alone.push(without);
