@@ -8,7 +8,7 @@ crate=$(cargo metadata --manifest-path ../Cargo.toml --format-version 1 --locked
     node -e 'let text = ""; process.stdin.on("data", (part) => (text += part)).on("end", () => console.log(JSON.parse(text).packages.find((p) => p.name === "wasip2" && p.version.startsWith("2.")).manifest_path))')
 wit=$(dirname "$crate")/wit
 
-# Not `npm ci`: it refuses a lock file without the optional packages of other platforms.
-npm install --no-save --loglevel=error --no-audit --no-fund
+# No lock file: npm writes one that lacks packages on the next machine; the one direct dependency is pinned.
+npm install --no-package-lock --loglevel=error --no-audit --no-fund
 node build.mjs "$wit"
 stat --format '%n: %s bytes' app.wasm
