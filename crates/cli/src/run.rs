@@ -60,8 +60,10 @@ impl Session<'_> {
             .init();
         let mut signals = Signals::new()?;
         let code = tokio::select! {
-            code = self.start_and_serve(&log) => code?,
+            // Signals of one kind that come before anybody looks count as one: the first is seen here before it is answered below.
+            biased;
             () = signals.second() => ExitCode::from(INTERRUPTED),
+            code = self.start_and_serve(&log) => code?,
         };
         log.flush(FLUSH);
         Ok(code)
