@@ -475,18 +475,18 @@ fn the_operator_s_default_limits_hold_where_a_manifest_says_nothing() {
 
 #[test]
 fn no_manifest_gets_more_than_the_operator_s_ceiling() {
-    let ceiling = "[limits.max]\nmemory = \"32MiB\"\ncpu = \"100ms\"\n";
+    let ceiling = "[limits.max]\nmemory = \"32MiB\"\ncpu = \"1s\"\n";
     let run = |host_file: &str, lines: &str| {
         Coracle::new()
             .host_file(host_file)
             .serving(one("behave", &limits(lines)))
     };
-    let refused = run(ceiling, "memory = \"64MiB\"\ncpu = \"1s\"").run();
+    let refused = run(ceiling, "memory = \"64MiB\"\ncpu = \"2s\"").run();
     assert_eq!(refused.exit, Exit::Code(1));
     for part in [
         "error[limit]",
         "`guest` asks for more `memory` than the host gives: at most `32MiB`",
-        "`guest` asks for more `cpu` than the host gives: at most `100ms`",
+        "`guest` asks for more `cpu` than the host gives: at most `1s`",
         "the operator's ceiling",
         "[app.trial.limits.max]",
     ] {
