@@ -8,7 +8,7 @@ mod invocation;
 mod layers;
 mod redis;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     contender::Paths,
@@ -16,6 +16,10 @@ use crate::{
     statistics::Rounds,
     verdict::{self, Promise},
 };
+
+/// What else may run when a round begins, of one core, and how long to wait for it.
+const QUIET: f64 = 0.05;
+const QUIET_WAIT: Duration = Duration::from_secs(30);
 
 /// The parts of a request without HTTP
 #[derive(Debug, clap::Args)]
@@ -31,6 +35,9 @@ pub(crate) struct Inproc {
     /// Only instantiate, call and drop, this often in each round and without the pool's full size: for `valgrind --tool=callgrind`
     #[arg(long, value_name = "TIMES")]
     profile: Option<u32>,
+    /// The same on bare Wasmtime
+    #[arg(long, requires = "profile")]
+    bare: bool,
     /// Leave docs/benchmarks.md alone
     #[arg(long)]
     dry: bool,
@@ -58,7 +65,7 @@ impl Inproc {
             .enable_all()
             .build()?;
         if let Some(times) = self.profile {
-            return runtime.block_on(invocation::profile(&paths, times));
+            return runtime.block_on(invocation::profile(&paths, times, self.bare));
         }
         let dir = self.dir.as_ref().unwrap_or(&paths.work);
         let mut figures = Vec::new();

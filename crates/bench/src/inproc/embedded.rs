@@ -11,6 +11,7 @@ use redb::{Database, ReadableDatabase as _, TableDefinition};
 
 use super::{Figure, layers::key};
 use crate::{
+    machine,
     statistics::{Calls, Rounds},
     verdict::Promise,
 };
@@ -44,6 +45,7 @@ pub(super) async fn measure(dir: &Path, rounds: u32) -> anyhow::Result<Vec<Figur
     let mut ours: [Rounds; 3] = Default::default();
     let mut theirs: [Rounds; 3] = Default::default();
     for _ in 0..rounds {
+        machine::wait_for_quiet(super::QUIET, super::QUIET_WAIT);
         let [gets, sets, many] = &mut ours;
         let [gets_alone, sets_alone, many_alone] = &mut theirs;
         let (get, get_alone) = reads(&bucket, &alone).await?;

@@ -28,11 +28,11 @@ use http::{Method, Request, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Empty};
 use wasmtime_wasi::WasiCtx;
 
-use super::{Figure, layers::layered};
+use super::{Figure, QUIET, QUIET_WAIT, layers::layered};
 use crate::{
     bare::{Bare, open_cache, open_cache_with, prepare},
     contender::Paths,
-    load,
+    load, machine,
     statistics::Rounds,
     verdict::Promise,
 };
@@ -74,6 +74,7 @@ pub(super) async fn measure(paths: &Paths, rounds: u32) -> anyhow::Result<Vec<Fi
     for round in 0..=rounds {
         // Round 0 warms up: slots, branch predictors, the allocator's pages.
         let calls = if round == 0 { WARM_CALLS } else { CALLS };
+        machine::wait_for_quiet(QUIET, QUIET_WAIT);
         for (product, took) in product.iter().zip(&mut ours) {
             let each = product.calls(calls).await?;
             if round > 0 {
@@ -114,15 +115,21 @@ pub(super) async fn measure(paths: &Paths, rounds: u32) -> anyhow::Result<Vec<Fi
 }
 
 /// Nothing but invocations, for a profiler.
-pub(super) async fn profile(paths: &Paths, times: u32) -> anyhow::Result<()> {
+pub(super) async fn profile(paths: &Paths, times: u32, bare: bool) -> anyhow::Result<()> {
     let small = Pool {
         slots: 4,
         max_memory_bytes: 64 << 20,
         ..Pool::default()
     };
     let cache = open_cache_with(&paths.work.join("inproc"), small)?;
-    let product = Product::new(&cache, &paths.auth_static(2), Buckets::default())?;
-    let each = product.calls(times).await?;
+    let file = paths.auth_static(2);
+    let each = if bare {
+        bare_calls(&Bare::new(&prepare(&cache, &file)?)?, times).await?
+    } else {
+        Product::new(&cache, &file, Buckets::default())?
+            .calls(times)
+            .await?
+    };
     println!("{times} invocations, {each:.1} µs each");
     Ok(())
 }

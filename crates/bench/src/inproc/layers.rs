@@ -15,7 +15,7 @@ use coracle_capability::{
 };
 
 use super::Figure;
-use crate::{statistics::Rounds, verdict::Promise};
+use crate::{machine, statistics::Rounds, verdict::Promise};
 
 const KEYS: usize = 10_000;
 const CALLS: usize = 400_000;
@@ -56,6 +56,7 @@ pub(super) async fn measure(rounds: u32) -> anyhow::Result<Vec<Figure>> {
     let (mut alone, mut layers, mut recordings) =
         (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..rounds {
+        machine::wait_for_quiet(super::QUIET, super::QUIET_WAIT);
         let without = gets(&memory, CALLS).await?;
         layers.push(gets(&path, CALLS).await? - without);
         let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));

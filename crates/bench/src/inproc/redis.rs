@@ -21,6 +21,7 @@ use super::{
     layers::{attached, bounded, key},
 };
 use crate::{
+    machine,
     statistics::{Calls, Rounds},
     verdict::Promise,
 };
@@ -59,6 +60,7 @@ pub(super) async fn measure(rounds: u32) -> anyhow::Result<Option<Figure>> {
     }
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
     for _ in 0..rounds {
+        machine::wait_for_quiet(super::QUIET, super::QUIET_WAIT);
         let (mut whole, mut alone) = (Calls::default(), Calls::default());
         for at in 0..READS {
             let at = at.wrapping_mul(7_919) % KEYS;
