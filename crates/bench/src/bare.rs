@@ -35,7 +35,8 @@ pub(crate) fn serve(component: &Path, cache: &Path) -> anyhow::Result<()> {
         let listener = crate::native::listen().await?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
+            // Refused only for a client that left already.
+            let _ = stream.set_nodelay(true);
             let bare = Arc::clone(&bare);
             tokio::spawn(async move {
                 let service = service_fn(|request: Request<hyper::body::Incoming>| async {

@@ -19,7 +19,8 @@ pub(crate) fn serve() -> anyhow::Result<()> {
         let listener = listen().await?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
+            // Refused only for a client that left already.
+            let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
                 let service = service_fn(|request| async move {
                     Ok::<_, Infallible>(answer(&request).unwrap_or_else(failed))
