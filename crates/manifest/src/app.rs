@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use crate::name::{AppName, BucketName, ComponentName, SecretName};
+use crate::{
+    interface::InterfaceName,
+    name::{AppName, BucketName, ComponentName, SecretName},
+};
 
 /// One manifest with one profile laid over it.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +44,32 @@ pub struct Component {
     pub config: BTreeMap<String, String>,
     /// Environment variables.
     pub environment: BTreeMap<String, String>,
+    /// Which of its imports other components answer, in the order of the file. They form no circle, filters counted in.
+    pub links: Vec<Link>,
     /// What it may reach.
     pub grants: Grants,
     /// What one invocation may use; `None` is the default.
     pub limits: Limits,
+}
+
+/// `"shop:payments/charge" = { component = "payments", instance = "own" }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The import that is answered.
+    pub interface: InterfaceName,
+    /// Another component of the app, which answers it.
+    pub component: ComponentName,
+    /// Which instance of it; `shared` when the manifest does not say.
+    pub instance: Instance,
+}
+
+/// Which instance of a component a link leads to. An invocation has fresh ones of either kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instance {
+    /// The one that all links with this word lead to.
+    Shared,
+    /// One of this link's own.
+    Own,
 }
 
 /// A command that produces a component.
@@ -259,6 +284,8 @@ pub struct Route {
     pub methods: Vec<String>,
     /// Who answers.
     pub component: ComponentName,
+    /// Components that stand before it, the outermost first; each once.
+    pub filters: Vec<ComponentName>,
     /// Line in the manifest, for messages about two apps.
     pub line: usize,
 }

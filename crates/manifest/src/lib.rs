@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod app;
+pub mod interface;
 pub mod name;
 pub mod network;
 pub mod operator;

@@ -13,7 +13,7 @@ use crate::{
 
 mod table;
 
-pub(crate) use table::{Shape, Table};
+pub(crate) use table::{Shape, Table, TextOrTable};
 
 /// Reads one source and gathers its problems.
 #[derive(Debug)]
@@ -263,6 +263,42 @@ impl<'s> Reader<'s> {
             named.push((name, self.checked(entry)));
         }
         named
+    }
+
+    /// Texts, or tables with known keys, under names the writer chose, in the order of the file.
+    pub(crate) fn texts_or_tables<'t>(
+        &mut self,
+        table: &Table<'t>,
+        key: &str,
+        shape: &'static Shape,
+    ) -> Vec<(Spanned<String>, TextOrTable<'t>)> {
+        let mut found = Vec::new();
+        let Some(value) = table.keys.get(key) else {
+            return found;
+        };
+        let DeValue::Table(entries) = value.get_ref() else {
+            self.wrong_type::<()>(table, key, value, "a table");
+            return found;
+        };
+        for (name, value) in in_order(entries) {
+            let read = match value.get_ref() {
+                DeValue::String(text) => {
+                    TextOrTable::Text(Spanned::new(value.span(), text.to_string()))
+                }
+                DeValue::Table(keys) => TextOrTable::Table(self.checked(Table {
+                    keys,
+                    span: value.span(),
+                    path: table.path_of(&format!("{key}.{}", name.get_ref())),
+                    shape,
+                })),
+                _ => {
+                    self.wrong_type::<()>(table, key, value, "a table of strings and tables");
+                    continue;
+                }
+            };
+            found.push((Spanned::new(name.span(), name.get_ref().to_string()), read));
+        }
+        found
     }
 
     /// Notes the keys that do not belong.

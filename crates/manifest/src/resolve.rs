@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod grants;
+mod links;
 mod resources;
 
 pub(crate) use grants::grants;
@@ -37,6 +38,8 @@ pub(crate) fn resolve(
     let buckets = resources::buckets(reader, manifest, chosen, dir);
     let components = components(reader, manifest, chosen, dir);
     let routes = routes(reader, manifest);
+    links::circles(reader, manifest);
+    links::limits_that_never_hold(reader, manifest);
     Some(App {
         name: manifest.app.clone()?,
         dir: dir.to_path_buf(),
@@ -154,6 +157,7 @@ fn components(
             .source
             .as_ref()
             .and_then(|source| self::source(reader, source, made.build.is_none(), dir));
+        let links = links::links(reader, manifest, written);
         let grants = grants::component_grants(reader, manifest, &written.grants, dir);
         if let (Some(name), Some(source)) = (written.name.clone(), source) {
             let component = app::Component {
@@ -162,6 +166,7 @@ fn components(
                 build,
                 config: texts(&made.config),
                 environment: texts(&made.environment),
+                links,
                 grants,
                 limits: written.limits.clone(),
             };
@@ -248,6 +253,7 @@ fn routes(reader: &mut Reader<'_>, manifest: &Manifest) -> Vec<app::Route> {
                 known_components(target.get_ref(), &components),
             );
         }
+        let filters = links::filters(reader, manifest, written);
         let (Some(path), Ok(component)) = (&written.path, ComponentName::parse(target.get_ref()))
         else {
             continue;
@@ -257,6 +263,7 @@ fn routes(reader: &mut Reader<'_>, manifest: &Manifest) -> Vec<app::Route> {
             path: path.get_ref().clone(),
             methods: written.methods.clone(),
             component,
+            filters,
             line: line_of(&reader.source.text, path.span().start),
         };
         if let Some((first, _)) = routes

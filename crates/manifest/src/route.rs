@@ -304,6 +304,7 @@ mod tests {
                 .map(str::to_owned)
                 .collect(),
             component: crate::name::ComponentName::parse("a").unwrap(),
+            filters: Vec::new(),
             line: 1,
         }
     }

@@ -90,6 +90,7 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         path: "/*".into(),
         methods: Vec::new(),
         component: name.clone(),
+        filters: Vec::new(),
         line: 1,
     };
     let component = Component {
@@ -98,6 +99,7 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         build: None,
         config: BTreeMap::new(),
         environment: BTreeMap::new(),
+        links: Vec::new(),
         grants,
         limits: Limits::default(),
     };

@@ -12,12 +12,14 @@ use crate::{
 mod component;
 mod grants;
 mod limits;
+mod link;
 mod resource;
 mod route;
 
 pub(crate) use component::{Build, Component, Overrides, known_components};
 pub(crate) use grants::{GRANTS, Grants};
 pub(crate) use limits::{duration, limits};
+pub(crate) use link::Link;
 pub(crate) use resource::{Bucket, Secret};
 pub(crate) use route::Route;
 

@@ -10,7 +10,7 @@ use std::{path::Path, time::Duration};
 
 use coracle_manifest::{
     App,
-    app::{Access, BucketBackend, HostPattern, HttpScheme, PathPattern},
+    app::{Access, BucketBackend, HostPattern, HttpScheme, Instance, PathPattern},
     load,
     name::{BucketName, ComponentName, SecretName},
 };
@@ -146,4 +146,39 @@ fn a_link_out_of_the_folder_is_followed_before_it_is_judged() {
         refused.contains("add to host.toml, below `[app.a.allow]`: `directories = [\"/usr\"]`"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_link_says_which_import_which_component_and_which_instance() {
+    let app = load(Path::new("tests/ui/links-valid.toml"), None).unwrap();
+    let links = |name: &str| -> Vec<(String, String, Instance)> {
+        let links = app.components[&component(name)].links.iter();
+        links
+            .map(|l| (l.interface.to_string(), l.component.to_string(), l.instance))
+            .collect()
+    };
+    let link = |interface: &str, component: &str, instance| {
+        (interface.to_owned(), component.to_owned(), instance)
+    };
+    assert_eq!(
+        links("orders"),
+        [
+            link("shop:auth/tokens", "auth", Instance::Shared),
+            link("shop:payments/charge@1.0.0", "payments", Instance::Own),
+        ]
+    );
+    let shared = [link("shop:auth/tokens", "auth", Instance::Shared)];
+    assert_eq!(links("payments"), shared);
+    assert_eq!(links("edge-auth"), shared);
+    assert!(links("auth").is_empty());
+}
+
+#[test]
+fn the_filters_of_a_route_stand_in_the_order_they_are_written() {
+    let app = load(Path::new("tests/ui/links-valid.toml"), None).unwrap();
+    assert_eq!(
+        app.routes[0].filters,
+        [component("rate"), component("edge-auth")]
+    );
+    assert!(app.routes[1].filters.is_empty());
 }

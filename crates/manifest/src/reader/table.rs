@@ -1,6 +1,6 @@
 //! A table of a document while it is read: its entries, its place, and the keys it may hold. Knows nothing of problems.
 
-use toml::de::DeTable;
+use toml::{Spanned, de::DeTable};
 
 use crate::problem::{Span, quote};
 
@@ -21,6 +21,15 @@ pub(crate) struct Table<'t> {
     /// As in a header: `component.auth`; empty is the document itself.
     pub(crate) path: String,
     pub(super) shape: &'static Shape,
+}
+
+/// A value that is said in short or at length.
+#[derive(Debug)]
+pub(crate) enum TextOrTable<'t> {
+    /// In short.
+    Text(Spanned<String>),
+    /// At length.
+    Table(Table<'t>),
 }
 
 impl Table<'_> {

@@ -1,12 +1,12 @@
-//! `[component.NAME]` and what a profile may say of it. In: a table. Out: its values; links are looked up and refused.
+//! `[component.NAME]` and what a profile may say of it. In: a table. Out: its values; what they name is not looked up yet.
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Grants, limits::limits, parsed_name};
+use super::{Grants, Link, limits::limits, parsed_name};
 use crate::{
     app::Limits,
     name::ComponentName,
-    problem::quote,
+    problem::{Span, quote},
     reader::{Reader, Shape, Table},
     suggest::nearest,
 };
@@ -17,8 +17,11 @@ pub(crate) struct Component {
     pub(crate) key: Spanned<String>,
     pub(crate) name: Option<ComponentName>,
     pub(crate) made: Overrides,
+    pub(crate) links: Vec<Link>,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+    /// Where its limits stand, when it sets one.
+    pub(crate) limits_span: Option<Span>,
 }
 
 /// The part of a component that a profile may say differently.
@@ -46,14 +49,11 @@ const COMPONENT: Shape = Shape {
         ),
         ("config", "config = { issuer = \"shop\" }"),
         ("environment", "environment = { LOG = \"info\" }"),
+        ("links", "links = { \"shop:auth/tokens\" = \"auth\" }"),
         ("grants", "[component.NAME.grants]"),
         ("limits", "limits = { memory = \"64MiB\", cpu = \"50ms\" }"),
     ],
     later: &[
-        (
-            "links",
-            "call the other component by HTTP through its route for now",
-        ),
         (
             "isolation",
             "all components run in the common process for now",
@@ -108,20 +108,17 @@ impl Component {
                 fix,
             );
         }
-        let keys: Vec<String> = tables
-            .iter()
-            .map(|(key, _)| key.get_ref().clone())
-            .collect();
         let read = |(key, table): (Spanned<String>, Table<'_>)| {
-            links_to_nothing(reader, &table, &keys);
             if !table.keys.contains_key("source") {
                 reader.missing(&table, "source");
             }
             Self {
                 name: parsed_name(reader, &key, ComponentName::parse),
                 made: Overrides::read(reader, &table),
+                links: Link::read_all(reader, &table),
                 grants: Grants::of_component(reader, &table),
                 limits: limits(reader, &table, "limits"),
+                limits_span: table.keys.get("limits").map(Spanned::span),
                 key,
             }
         };
@@ -214,39 +211,6 @@ pub(super) fn path(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spa
         return None;
     }
     Some(text)
-}
-
-/// Links are not in this version; one to nothing is wrong in any.
-fn links_to_nothing(reader: &mut Reader<'_>, table: &Table<'_>, components: &[String]) {
-    let Some(value) = table.keys.get("links") else {
-        return;
-    };
-    let DeValue::Table(links) = value.get_ref() else {
-        return;
-    };
-    for (import, target) in links.iter() {
-        let named = match target.get_ref() {
-            DeValue::Table(link) => link.get("component"),
-            _ => Some(target),
-        };
-        let Some((target, text)) = named.and_then(|t| Some((t, t.get_ref().as_str()?))) else {
-            continue;
-        };
-        if !components.iter().any(|c| c == text) {
-            let message = format!(
-                "the link {} leads to {}, which is no component of this app",
-                quote(import.get_ref()),
-                quote(text)
-            );
-            reader.report(
-                "no-such-component",
-                target.span(),
-                message,
-                "",
-                known_components(text, components),
-            );
-        }
-    }
 }
 
 /// What to write in place of a component that does not exist.

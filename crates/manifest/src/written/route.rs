@@ -1,4 +1,4 @@
-//! `[[route]]`. In: a table. Out: a route as written; its component is not looked up yet.
+//! `[[route]]`. In: a table. Out: a route as written; its component and filters are not looked up yet.
 
 use toml::Spanned;
 
@@ -17,6 +17,7 @@ pub(crate) struct Route {
     pub(crate) path: Option<Spanned<String>>,
     pub(crate) methods: Vec<String>,
     pub(crate) component: Option<Spanned<String>>,
+    pub(crate) filters: Vec<Spanned<String>>,
 }
 
 const ROUTE: Shape = Shape {
@@ -25,9 +26,9 @@ const ROUTE: Shape = Shape {
         ("methods", "methods = [\"GET\", \"POST\"]"),
         ("host", "host = \"shop.example.com\""),
         ("component", "component = \"orders\""),
+        ("filters", "filters = [\"edge-auth\"]"),
     ],
     later: &[
-        ("filters", "check in the component itself for now"),
         ("upstream", "a component answers each route for now"),
         ("headers", "routes match by host, path and method for now"),
         ("mirror", "a component answers each route for now"),
@@ -63,6 +64,10 @@ impl Route {
             path: path(reader, &table),
             methods: methods(reader, &table),
             component: reader.required(&table, "component"),
+            filters: reader
+                .strings(&table, "filters")
+                .map(Spanned::into_inner)
+                .unwrap_or_default(),
         };
         tables.into_iter().map(read).collect()
     }
