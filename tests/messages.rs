@@ -163,6 +163,22 @@ fn a_link_to_nothing() {
 }
 
 #[test]
+fn components_that_wait_for_each_other() {
+    assert_manifest(
+        "links-in-a-circle",
+        "[app]\nname = \"shop\"\n\n[component.a]\nsource = \"a.wasm\"\nlinks = { \"shop:auth/tokens\" = \"b\" }\n\n[component.b]\nsource = \"b.wasm\"\nlinks = { \"shop:a/calc\" = \"a\" }\n\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n",
+    );
+}
+
+#[test]
+fn links_and_filters_that_are_not_run_yet() {
+    let linked = "[app]\nname = \"shop\"\n\n[component.a]\nsource = \"a.wasm\"\nlinks = { \"shop:auth/tokens\" = \"b\" }\n\n[component.b]\nsource = \"b.wasm\"\n\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n";
+    assert_manifest("links-not-run", linked);
+    let filtered = linked.replace("links = { \"shop:auth/tokens\" = \"b\" }\n", "");
+    assert_manifest("filters-not-run", &format!("{filtered}filters = [\"b\"]\n"));
+}
+
+#[test]
 fn a_grant_for_a_bucket_that_nobody_declares() {
     assert_manifest(
         "bucket-nobody-declares",

@@ -140,23 +140,22 @@ impl Loader {
     /// # Errors
     /// Every problem of every app.
     pub async fn load(&self, apps: Vec<App>, watching: &dyn Watching) -> Result<Loaded, Problems> {
+        let refused: Vec<Problems> = apps.iter().map(|app| self.refused(app)).collect();
         let mut problems = Problems::default();
-        for app in &apps {
-            if let Err(refused) = self.operator.permits(app) {
-                problems.extend(refused);
-            }
+        for more in &refused {
+            problems.extend(more.clone());
         }
         if let Err(conflicts) = route::conflicts_between(&apps) {
             problems.extend(conflicts);
         }
         let mut loaded = Vec::new();
         let mut entries = Vec::new();
-        // What the operator refuses is told once: such an app is not bound to anything.
-        let refused = !problems.is_empty();
-        for app in apps {
-            if refused && self.operator.permits(&app).is_err() {
-                continue;
-            }
+        // What is refused is told once: such an app is not bound to anything.
+        for (app, _) in apps
+            .into_iter()
+            .zip(&refused)
+            .filter(|(_, refused)| refused.is_empty())
+        {
             match self.load_app(app, watching, &mut entries).await {
                 Ok(app) => loaded.push(app),
                 Err(more) => problems.extend(more),
@@ -179,6 +178,15 @@ impl Loader {
             routes,
             apps: loaded,
         })
+    }
+
+    /// Why an app is not even looked into: the operator's word, or what a node does not do.
+    fn refused(&self, app: &App) -> Problems {
+        let mut problems = self.operator.permits(app).err().unwrap_or_default();
+        if let Some(unfused) = refusal::unfused(app) {
+            problems.extend(unfused.into());
+        }
+        problems
     }
 
     async fn load_app(

@@ -28,6 +28,31 @@ impl From<std::io::Error> for Unread {
     }
 }
 
+/// An app whose components are to answer or to stand before each other, which a node does not do yet.
+pub(crate) fn unfused(app: &App) -> Option<Problem> {
+    let link = app.components.values().find_map(|component| {
+        let link = component.links.first()?;
+        Some(format!(
+            "`{}` links to `{}`",
+            component.name, link.component
+        ))
+    });
+    let filter = app.routes.iter().find_map(|route| {
+        let filter = route.filters.first()?;
+        Some(format!("`{filter}` filters the route {}", route.path))
+    });
+    let asked = link.or(filter)?;
+    let message = format!("{asked}; links and filters are checked and not run in this version");
+    let fix = "call the other component by HTTP through its route, and check in the component itself, for now";
+    Some(problem(
+        &app.manifest,
+        "not-in-this-version",
+        message,
+        "",
+        Some(fix.into()),
+    ))
+}
+
 pub(crate) fn unread(component: &Component, unread: &Unread) -> Problem {
     match unread {
         Unread::Io(error) => {
