@@ -126,7 +126,7 @@ fn an_unknown_key() {
 fn a_key_that_is_not_in_this_version() {
     assert_manifest(
         "key-not-in-this-version",
-        "[app]\nname = \"shop\"\n\n[component.a]\nsource = \"a.wasm\"\nreuse = { requests = 100 }\n\n[upstream.legacy]\n\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n",
+        "[app]\nname = \"shop\"\n\n[component.a]\nsource = \"a.wasm\"\nreplicas = 3\n\n[upstream.legacy]\n\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n",
     );
 }
 

@@ -50,6 +50,19 @@ pub struct Component {
     pub grants: Grants,
     /// What one invocation may use; `None` is the default.
     pub limits: Limits,
+    /// Whether an instance may serve more than one request; `None` is a fresh one for each.
+    pub reuse: Option<Reuse>,
+}
+
+/// `reuse = { requests = 128, idle = "10s", concurrent = 16 }`: how long one instance may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reuse {
+    /// Requests after which an instance ends; at least two.
+    pub requests: u32,
+    /// How long it may wait for the next one; `None` is the host's default.
+    pub idle: Option<Duration>,
+    /// Requests at once, for WASI 0.3; `None` is one after the other.
+    pub concurrent: Option<u32>,
 }
 
 /// `"shop:payments/charge" = { component = "payments", instance = "own" }`

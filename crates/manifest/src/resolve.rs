@@ -169,6 +169,7 @@ fn components(
                 links,
                 grants,
                 limits: written.limits.clone(),
+                reuse: written.reuse,
             };
             components.insert(name, component);
         }

@@ -102,6 +102,7 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         links: Vec::new(),
         grants,
         limits: Limits::default(),
+        reuse: None,
     };
     Ok(App {
         name: app,

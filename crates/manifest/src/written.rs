@@ -14,11 +14,12 @@ mod grants;
 mod limits;
 mod link;
 mod resource;
+mod reuse;
 mod route;
 
 pub(crate) use component::{Build, Component, Overrides, known_components};
 pub(crate) use grants::{GRANTS, Grants};
-pub(crate) use limits::{duration, limits};
+pub(crate) use limits::{ceilings, duration, limits};
 pub(crate) use link::Link;
 pub(crate) use resource::{Bucket, Secret};
 pub(crate) use route::Route;

@@ -40,6 +40,8 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(auth.grants.keyvalue[0].access, Access::Read);
     assert_eq!(auth.grants.keyvalue[0].alias, "default");
     assert_eq!(auth.limits, Default::default());
+    assert_eq!(auth.reuse, None);
+    assert_eq!(orders.reuse.unwrap().concurrent, None);
     assert_eq!(
         app.buckets[&BucketName::parse("api-keys").unwrap()].backend,
         BucketBackend::Embedded
@@ -56,6 +58,9 @@ fn limits_and_paths_are_values() {
     assert_eq!(orders.limits.cpu, Some(Duration::from_millis(50)));
     assert_eq!(orders.limits.timeout, Some(Duration::from_secs(5)));
     assert_eq!(orders.limits.concurrency, Some(200));
+    let reuse = orders.reuse.unwrap();
+    assert_eq!(reuse.requests, 128);
+    assert_eq!(reuse.idle, Some(Duration::from_secs(10)));
     let folder = std::fs::canonicalize("tests/ui").unwrap();
     assert_eq!(app.dir, folder);
     assert_eq!(orders.source, folder.join("a.wasm"));

@@ -17,6 +17,9 @@ pub struct HostLimits {
     pub default: Limits,
     /// `[limits.max]`
     pub max: Limits,
+    /// `reuse` in `[limits.max]`: the requests that one instance may answer; one is no reuse. There is no default beside it:
+    /// whether two users may share an instance is for an app to ask, never for a host to decide.
+    pub max_reuse: Option<u32>,
 }
 
 /// What the host gives when nobody says anything (DESIGN.md, "Instances"): a ceiling below counts all the same.
@@ -62,6 +65,7 @@ impl Operator {
             Some(own) => HostLimits {
                 default: merged(&own.default, &every.default),
                 max: merged(&own.max, &every.max),
+                max_reuse: own.max_reuse.or(every.max_reuse),
             },
         }
     }

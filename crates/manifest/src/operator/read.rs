@@ -20,7 +20,7 @@ use crate::{
     problem::quote,
     reader::{Reader, Shape, Table},
     suggest::nearest,
-    written::{limits, parsed_name},
+    written::{ceilings, limits, parsed_name},
 };
 
 mod backend;
@@ -160,9 +160,12 @@ fn host_limits(reader: &mut Reader<'_>, parent: &Table<'_>) -> HostLimits {
     let Some(table) = reader.table(parent, "limits", &LIMITS) else {
         return HostLimits::default();
     };
+    let default = limits(reader, &table, "default");
+    let (max, max_reuse) = ceilings(reader, &table, "max");
     let host = HostLimits {
-        default: limits(reader, &table, "default"),
-        max: limits(reader, &table, "max"),
+        default,
+        max,
+        max_reuse,
     };
     for beyond in beyond(&host.default, &host.max) {
         let span = |which: &str| inside(table.keys, &[which, beyond.key]);

@@ -255,12 +255,14 @@ fn report(
     }
 }
 
-/// The limits of an invocation are those of the component on the route; others' would never hold.
+/// Limits and reuse of an instance are those of the component on the route; others' would never hold.
 pub(super) fn limits_that_never_hold(reader: &mut Reader<'_>, manifest: &Manifest) {
     for (i, component) in manifest.components.iter().enumerate() {
-        let Some(span) = component.limits_span.clone() else {
+        let limits = component.limits_span.clone().map(|span| ("limits", span));
+        let reuse = component.reuse_span.clone().map(|span| ("reuse", span));
+        if limits.is_none() && reuse.is_none() {
             continue;
-        };
+        }
         let on_a_route = |name: &str| {
             let mut routes = manifest.routes.iter();
             routes.any(|r| r.component.as_ref().is_some_and(|c| c.get_ref() == name))
@@ -278,19 +280,27 @@ pub(super) fn limits_that_never_hold(reader: &mut Reader<'_>, manifest: &Manifes
             .map(|user| user.key.get_ref().as_str())
             .filter(|user| on_a_route(user));
         let routed: Vec<String> = routed.map(quote).collect();
-        let message = format!(
-            "{} is on no route of its own: its limits would never hold",
-            quote(component.key.get_ref())
-        );
-        let whose = "the limits of an invocation are those of the component on the route";
-        let fix = match routed.as_slice() {
-            [] => format!("{whose}; take these out"),
-            routed => format!(
-                "{whose}: set them on {}, or take them out",
-                routed.join(", ")
-            ),
-        };
-        reader.report("limits-of-linked", span, message, "never in force", fix);
+        for (what, span) in limits.into_iter().chain(reuse) {
+            let message = format!(
+                "{} is on no route of its own: its {what} would never hold",
+                quote(component.key.get_ref())
+            );
+            let (whose, them) = match what {
+                "reuse" => ("an instance is that of the component on the route", "it"),
+                _ => (
+                    "the limits of an invocation are those of the component on the route",
+                    "them",
+                ),
+            };
+            let fix = match routed.as_slice() {
+                [] => format!("{whose}; take {them} out"),
+                routed => format!(
+                    "{whose}: set {them} on {}, or take {them} out",
+                    routed.join(", ")
+                ),
+            };
+            reader.report("limits-of-linked", span, message, "never in force", fix);
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Grants, Link, limits::limits, parsed_name};
+use super::{Grants, Link, limits::limits, parsed_name, reuse::reuse};
 use crate::{
-    app::Limits,
+    app::{Limits, Reuse},
     name::ComponentName,
     problem::{Span, quote},
     reader::{Reader, Shape, Table},
@@ -22,6 +22,9 @@ pub(crate) struct Component {
     pub(crate) limits: Limits,
     /// Where its limits stand, when it sets one.
     pub(crate) limits_span: Option<Span>,
+    pub(crate) reuse: Option<Reuse>,
+    /// Where it asks for that.
+    pub(crate) reuse_span: Option<Span>,
 }
 
 /// The part of a component that a profile may say differently.
@@ -52,13 +55,13 @@ const COMPONENT: Shape = Shape {
         ("links", "links = { \"shop:auth/tokens\" = \"auth\" }"),
         ("grants", "[component.NAME.grants]"),
         ("limits", "limits = { memory = \"64MiB\", cpu = \"50ms\" }"),
+        ("reuse", "reuse = { requests = 128, idle = \"10s\" }"),
     ],
     later: &[
         (
             "isolation",
             "all components run in the common process for now",
         ),
-        ("reuse", "every request has a fresh instance for now"),
         (
             "rate-limit",
             "limit `concurrency` in `[component.NAME.limits]`",
@@ -79,6 +82,7 @@ const OVERRIDES: Shape = Shape {
         // Known so that the refusal can give its reason; refused below.
         ("grants", ""),
         ("limits", ""),
+        ("reuse", ""),
         ("links", ""),
     ],
     later: &[],
@@ -119,6 +123,8 @@ impl Component {
                 grants: Grants::of_component(reader, &table),
                 limits: limits(reader, &table, "limits"),
                 limits_span: table.keys.get("limits").map(Spanned::span),
+                reuse: reuse(reader, &table),
+                reuse_span: table.keys.get("reuse").map(Spanned::span),
                 key,
             }
         };
@@ -224,7 +230,7 @@ pub(crate) fn known_components(wanted: &str, components: &[String]) -> String {
 }
 
 fn refuse_beyond_profiles(reader: &mut Reader<'_>, table: &Table<'_>) {
-    for key in ["grants", "limits", "links"] {
+    for key in ["grants", "limits", "reuse", "links"] {
         let Some((found, _)) = table.keys.get_key_value(key) else {
             continue;
         };

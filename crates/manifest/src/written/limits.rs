@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::reuse::MAX_REQUESTS;
 use crate::{
     app::Limits,
     problem::quote,
@@ -24,16 +25,47 @@ const LIMITS: Shape = Shape {
     ],
 };
 
+/// The operator's ceilings: those of the limits, and of what is no limit of an invocation.
+const CEILINGS: Shape = Shape {
+    known: &[
+        ("memory", "memory = \"64MiB\""),
+        ("cpu", "cpu = \"50ms\""),
+        ("timeout", "timeout = \"5s\""),
+        ("concurrency", "concurrency = 200"),
+        ("reuse", "reuse = 128"),
+    ],
+    later: LIMITS.later,
+};
+
 /// Reads the table `key`, of the shape of limits; absent is no word on any.
 pub(crate) fn limits(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) -> Limits {
-    let Some(table) = reader.table(table, key, &LIMITS) else {
-        return Limits::default();
-    };
+    match reader.table(table, key, &LIMITS) {
+        Some(table) => each(reader, &table),
+        None => Limits::default(),
+    }
+}
+
+/// Reads the operator's ceilings under `key`: limits, and the requests that one instance may answer.
+pub(crate) fn ceilings(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    key: &str,
+) -> (Limits, Option<u32>) {
+    match reader.table(table, key, &CEILINGS) {
+        Some(table) => (
+            each(reader, &table),
+            number(reader, &table, "reuse", (1, MAX_REQUESTS)),
+        ),
+        None => (Limits::default(), None),
+    }
+}
+
+fn each(reader: &mut Reader<'_>, table: &Table<'_>) -> Limits {
     Limits {
-        memory_bytes: memory(reader, &table),
-        cpu: duration(reader, &table, "cpu", (1, 3_600_000), "1ms to 1h"),
-        timeout: duration(reader, &table, "timeout", (1, 24 * 3_600_000), "1ms to 24h"),
-        concurrency: concurrency(reader, &table),
+        memory_bytes: memory(reader, table),
+        cpu: duration(reader, table, "cpu", (1, 3_600_000), "1ms to 1h"),
+        timeout: duration(reader, table, "timeout", (1, 24 * 3_600_000), "1ms to 24h"),
+        concurrency: number(reader, table, "concurrency", (1, 65_536)),
     }
 }
 
@@ -78,20 +110,21 @@ pub(crate) fn duration(
     Some(duration)
 }
 
-fn concurrency(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<u32> {
-    let number = reader.integer(table, "concurrency")?;
+/// A whole number of at least and at most so much.
+pub(super) fn number(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    key: &str,
+    (least, most): (u32, u32),
+) -> Option<u32> {
+    let number = reader.integer(table, key)?;
     let value = u32::try_from(*number.get_ref())
         .ok()
-        .filter(|n| (1..=65_536).contains(n));
+        .filter(|n| (least..=most).contains(n));
     if value.is_none() {
-        let message = "`concurrency` is out of range".to_owned();
-        reader.report(
-            "out-of-range",
-            number.span(),
-            message,
-            "",
-            "choose from 1 to 65536",
-        );
+        let message = format!("{} is out of range", quote(key));
+        let fix = format!("choose from {least} to {most}");
+        reader.report("out-of-range", number.span(), message, "", fix);
     }
     value
 }
