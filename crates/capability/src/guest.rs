@@ -1,17 +1,18 @@
-//! What the host keeps in the store of one invocation.
+//! What the host keeps in the store of an instance, for one invocation or for one after the other.
 //!
 //! In: what a component may do, and who is asking. Out: the state that host functions find: the table of resources, WASI's own
 //! contexts, the voice. Grants are not here: the linker's closures hold them (`link`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use coracle_engine::{Account, Budget, Guest as EngineGuest, Limits};
-use wasmtime::component::ResourceTable;
+use coracle_engine::{Account, Budget, Guest as EngineGuest, Limits, renew};
+use wasmtime::{Store, component::ResourceTable};
 use wasmtime_wasi::{
     WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
     cli::WasiCliCtxView,
     clocks::WasiClocksCtxView,
-    filesystem::{WasiFilesystemCtx, WasiFilesystemCtxView},
+    filesystem::{Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView},
+    p2::{DynInputStream, DynOutputStream, DynPollable},
     random::WasiRandomCtx,
     sockets::WasiSocketsCtxView,
 };
@@ -19,14 +20,18 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     http::host::{Authority as HttpAuthority, Outbound},
+    keyvalue::host::OpenBucket,
     logging::{Lines, Source, Speaker, capture::Captured, line::Voice},
     observe::{Observation, clock, line::Observed, random},
+    secrets::host::Handle as SecretHandle,
 };
 
 /// Bytes of header fields a guest may hold in one `fields` resource.
 const FIELD_BYTES: usize = 64 << 10;
 /// Bytes of randomness per call.
 const RANDOM_BYTES: u64 = 1 << 20;
+/// Handles of its own that a program may keep from one invocation to the next.
+const MAX_KEPT: usize = 128;
 
 /// What every invocation of a component starts from. Made once per revision.
 #[derive(Clone)]
@@ -49,7 +54,7 @@ pub struct Template {
 
 /// One invocation of a component, as its guest needs to know it.
 pub struct Invocation {
-    /// 32 hexadecimal digits.
+    /// 32 hexadecimal digits; empty when the instance serves several requests at once.
     pub request_id: String,
     /// Where its use of time and memory is told.
     pub account: Arc<Account>,
@@ -63,13 +68,14 @@ pub struct Handles {
     pub(crate) observation: Observation,
 }
 
-/// The state of one invocation.
+/// The state of an instance, and in it that of the invocation that runs now.
 pub struct Guest {
     handles: Handles,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
     voice: Voice,
+    captured: [Captured; 2],
     budget: Budget,
 }
 
@@ -98,13 +104,16 @@ impl Guest {
                 )),
             ),
         };
+        let captured =
+            [Source::Stdout, Source::Stderr].map(|source| Captured::new(voice.clone(), source));
+        let [stdout, stderr] = captured.clone();
         let mut builder = WasiCtxBuilder::new();
         builder
             .max_random_size(RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false)
-            .stdout(Captured::new(voice.clone(), Source::Stdout))
-            .stderr(Captured::new(voice.clone(), Source::Stderr));
+            .stdout(stdout)
+            .stderr(stderr);
         for (name, value) in template.environment.iter() {
             builder.env(name, value);
         }
@@ -131,8 +140,50 @@ impl Guest {
             wasi,
             http,
             voice,
+            captured,
             budget: Budget::new(limits, account),
         }
+    }
+
+    /// An invocation is over and another may follow in this store: says what it left unsaid. False when something of it is left,
+    /// as a body or an exchange under way; the store then cannot be used again, for a handle cannot be taken from a guest.
+    /// Standard streams, open files and directories, buckets and secrets belong to the program and may stay.
+    pub fn rest(&mut self) -> bool {
+        self.captured.iter().for_each(Captured::end_line);
+        self.voice.fall_silent();
+        let mut kept = 0;
+        let of_the_program = self.handles.table.iter_mut().all(|entry| {
+            kept += 1;
+            entry.is::<DynOutputStream>()
+                || entry.is::<DynInputStream>()
+                // Of something that is in the table too, and judged there; a C library keeps one beside each stream.
+                || entry.is::<DynPollable>()
+                || entry.is::<Descriptor>()
+                || entry.is::<OpenBucket>()
+                || entry.is::<SecretHandle>()
+        });
+        of_the_program && kept <= MAX_KEPT && matches!(self.handles.observation, Observation::None)
+    }
+
+    /// Begins another invocation in a store that [rests](Self::rest); nobody observes it.
+    pub fn begin(
+        store: &mut Store<Self>,
+        template: &Template,
+        limits: &Limits,
+        request_id: String,
+        account: Arc<Account>,
+    ) {
+        let guest = store.data_mut();
+        guest.voice.speak_for(request_id);
+        guest.outbound = Outbound::new(
+            template.http.clone(),
+            guest.voice.clone(),
+            Observation::None,
+        );
+        let kept = guest.handles.table.iter_mut().count();
+        let capacity = limits.host_resources.saturating_add(kept);
+        guest.handles.table.set_max_capacity(capacity);
+        renew(store, limits, account, kept);
     }
 
     pub(crate) fn handles(&mut self) -> &mut Handles {

@@ -17,4 +17,4 @@ pub use compile::Compiler;
 pub use limits::{Budget, Limits};
 pub use profile::{Engines, Kind, Pool};
 pub use read::{Described, ReadError, describe};
-pub use store::{Exceeded, Guest, new_store};
+pub use store::{Exceeded, Guest, new_store, renew};

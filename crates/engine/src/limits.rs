@@ -62,6 +62,18 @@ impl Budget {
         }
     }
 
+    /// The account of the invocation that runs now.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// From here on another invocation runs in the same store. What the memories and tables have become is told its account:
+    /// they do not shrink, and the limit holds for all of them as before.
+    pub(crate) fn pass_to(&mut self, account: Arc<Account>) {
+        account.set_memory_bytes(self.used_bytes);
+        self.account = account;
+    }
+
     fn grow(&mut self, growth_bytes: u64) -> bool {
         let wanted = self.used_bytes.saturating_add(growth_bytes);
         if wanted > self.limit_bytes {
@@ -148,6 +160,19 @@ mod tests {
         assert!(!budget.table_growing(0, 13, None).unwrap());
         assert!(budget.table_growing(0, 12, None).unwrap());
         assert_eq!(budget.account.memory_bytes(), 96);
+    }
+
+    #[test]
+    fn the_next_invocation_begins_with_what_the_former_left_grown() {
+        let mut budget = budget(100);
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert!(!budget.memory_growing(60, 101, None).unwrap());
+        let next = Account::new(Duration::from_secs(1));
+        budget.pass_to(Arc::clone(&next));
+        assert_eq!(next.memory_bytes(), 60);
+        assert!(!next.memory_refused(), "the refusal was the former's");
+        assert!(!budget.memory_growing(60, 101, None).unwrap());
+        assert!(next.memory_refused());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A store that cannot exceed its limits.
 //!
 //! In: an engine, what the host keeps for the guest, limits. Out: a store whose memory, time on a core, handles and
-//! host-call bytes are bounded, and which yields the core every epoch.
+//! host-call bytes are bounded, and which yields the core every epoch; for one invocation, or for one after the other.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -31,12 +31,7 @@ impl fmt::Display for Exceeded {
 impl Error for Exceeded {}
 
 /// A store under these limits.
-pub fn new_store<T: Guest>(
-    engine: &Engine,
-    guest: T,
-    limits: &Limits,
-    account: Arc<Account>,
-) -> Store<T> {
+pub fn new_store<T: Guest>(engine: &Engine, guest: T, limits: &Limits) -> Store<T> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest.budget());
     store.set_hostcall_fuel(limits.host_call_bytes);
@@ -44,8 +39,8 @@ pub fn new_store<T: Guest>(
     store.set_epoch_deadline(1);
     // One callback for both: the yield and the budget would overwrite each other. `yield_now` of the runtime, because
     // Wasmtime's own yield wakes itself at once and starves I/O.
-    store.epoch_deadline_callback(move |_| {
-        if account.is_spent() {
+    store.epoch_deadline_callback(|mut store| {
+        if store.data_mut().budget().account().is_spent() {
             return Err(wasmtime::Error::new(Exceeded));
         }
         Ok(UpdateDeadline::YieldCustom(
@@ -54,4 +49,13 @@ pub fn new_store<T: Guest>(
         ))
     });
     store
+}
+
+/// Lets another invocation begin in a store whose last one is over. `kept` are handles that the component holds from before:
+/// they are not counted against the new one.
+pub fn renew<T: Guest>(store: &mut Store<T>, limits: &Limits, account: Arc<Account>, kept: usize) {
+    store.data_mut().budget().pass_to(account);
+    store.set_max_component_handles(limits.handles.saturating_add(kept));
+    // Epochs went by while it waited: the first of the new invocation is a whole one.
+    store.set_epoch_deadline(1);
 }

@@ -7,15 +7,18 @@
 
 mod body;
 mod failure;
+mod instance;
 mod invocation;
 mod observed;
 mod p2;
 mod p3;
 mod replay;
+mod reuse;
 mod revision;
 
 pub use observed::{Holdings, Recordings, Watching};
 pub use replay::{ReplayError, replay};
+pub use reuse::{InstanceCounts, Reuse, Room};
 pub use revision::{Revision, UnservableError};
 
 use std::{pin::Pin, sync::Arc};

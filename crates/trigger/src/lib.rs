@@ -8,5 +8,6 @@ pub mod http;
 
 pub use admission::{Admission, Turned};
 pub use http::{
-    Handler, Holdings, Recordings, ReplayError, Revision, UnservableError, Watching, replay,
+    Handler, Holdings, InstanceCounts, Recordings, ReplayError, Reuse, Revision, Room,
+    UnservableError, Watching, replay,
 };

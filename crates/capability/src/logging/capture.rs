@@ -1,6 +1,7 @@
 //! Standard output and standard error of a guest, cut into lines.
 //!
 //! In: writes of any size. Out: whole lines to the guest's voice; what has no end of line is said when the invocation ends.
+//! A guest may keep the stream for its next invocation: whose lines they are is the voice's to know.
 //! Never blocks and never fails: a guest cannot be slowed by its own log.
 
 use std::{
@@ -39,6 +40,11 @@ impl Captured {
         }))
     }
 
+    /// The invocation is over: what it began and did not end is said as its own.
+    pub(crate) fn end_line(&self) {
+        self.0.end_line();
+    }
+
     fn take(&self, bytes: &[u8]) {
         let mut begun = self.0.begun.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -57,13 +63,19 @@ impl Captured {
     }
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let begun = self.begun.get_mut().unwrap_or_else(PoisonError::into_inner);
+impl Buffer {
+    fn end_line(&self) {
+        let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         if !begun.is_empty() {
             self.voice
-                .say(self.source.clone(), &String::from_utf8_lossy(begun));
+                .say(self.source.clone(), &String::from_utf8_lossy(&begun));
         }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.end_line();
     }
 }
 

@@ -1,7 +1,7 @@
 //! One line of a guest and where it goes.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
@@ -56,7 +56,7 @@ pub struct Speaker {
     pub app: Arc<str>,
     /// The component.
     pub component: Arc<str>,
-    /// The request, 32 hexadecimal digits.
+    /// The request, 32 hexadecimal digits; empty when several share the instance, so that none is named for another's line.
     pub request_id: String,
 }
 
@@ -68,12 +68,12 @@ pub trait Lines: Send + Sync {
     fn dropped(&self, speaker: &Speaker, lines: u32);
 }
 
-/// The voice of one component in one invocation: bounded, then passed on.
+/// The voice of one component in one invocation, and then in the next of the same instance: bounded, then passed on.
 #[derive(Clone)]
 pub struct Voice(Arc<VoiceState>);
 
 struct VoiceState {
-    speaker: Arc<Speaker>,
+    speaker: Mutex<Arc<Speaker>>,
     lines: Arc<dyn Lines>,
     spoken: AtomicU32,
 }
@@ -82,18 +82,35 @@ impl Voice {
     /// A voice that passes lines on.
     pub fn new(speaker: Arc<Speaker>, lines: Arc<dyn Lines>) -> Self {
         Self(Arc::new(VoiceState {
-            speaker,
+            speaker: Mutex::new(speaker),
             lines,
             spoken: AtomicU32::new(0),
         }))
     }
 
+    /// The invocation is over: what it said beyond its measure is told, and the next one has a measure of its own.
+    pub(crate) fn fall_silent(&self) {
+        self.0.tell_dropped();
+        self.0.spoken.store(0, Relaxed);
+    }
+
+    /// Speaks from here on for another invocation of the same component.
+    pub(crate) fn speak_for(&self, request_id: String) {
+        let mut speaker = self.0.speaker();
+        *speaker = Arc::new(Speaker {
+            app: Arc::clone(&speaker.app),
+            component: Arc::clone(&speaker.component),
+            request_id,
+        });
+    }
+
     /// Passes on what was said, one line per line.
     pub fn say(&self, source: Source, text: &str) {
+        let speaker = Arc::clone(&self.0.speaker());
         for line in text.split('\n') {
             if self.0.spoken.fetch_add(1, Relaxed) < MAX_LINES {
                 self.0.lines.line(
-                    &self.0.speaker,
+                    &speaker,
                     Line {
                         source: source.clone(),
                         message: cut(line.strip_suffix('\r').unwrap_or(line)),
@@ -104,12 +121,23 @@ impl Voice {
     }
 }
 
-impl Drop for VoiceState {
-    fn drop(&mut self) {
+impl VoiceState {
+    fn speaker(&self) -> std::sync::MutexGuard<'_, Arc<Speaker>> {
+        self.speaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_dropped(&self) {
         let dropped = self.spoken.load(Relaxed).saturating_sub(MAX_LINES);
         if dropped > 0 {
-            self.lines.dropped(&self.speaker, dropped);
+            let speaker = Arc::clone(&self.speaker());
+            self.lines.dropped(&speaker, dropped);
         }
+    }
+}
+
+impl Drop for VoiceState {
+    fn drop(&mut self) {
+        self.tell_dropped();
     }
 }
 

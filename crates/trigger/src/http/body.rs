@@ -56,6 +56,12 @@ pub(super) async fn first_frames(
             match begun.take_ready(&mut body, context) {
                 Taken::End => {
                     body_ended = true;
+                    // Its end may be all that the work waited for; and an instance that rests now is there for the next request.
+                    if ended.is_none()
+                        && let Poll::Ready(end) = work.as_mut().poll(context)
+                    {
+                        ended = Some(end);
+                    }
                     return Poll::Ready(());
                 }
                 // The guest may have waited for room: it runs once more before anything is sent.

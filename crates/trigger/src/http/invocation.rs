@@ -13,7 +13,7 @@ use std::{
     task::Poll,
 };
 
-use coracle_capability::Invocation;
+use coracle_capability::{Invocation, observe::Observation};
 use coracle_engine::{Account, Metered};
 use coracle_gateway::{Body, Exchange};
 use http::{Request, Response};
@@ -22,9 +22,9 @@ use tokio::sync::oneshot;
 use super::{
     body::{Streaming, first_frames},
     failure::{Failure, check_head},
+    instance::Answer,
     observed::Watched,
-    p2, p3,
-    revision::{HandlerPre, Revision},
+    revision::Revision,
 };
 use crate::admission::Place;
 
@@ -116,19 +116,41 @@ fn work(
     let guest = {
         let (account, failed) = (Arc::clone(&account), Arc::clone(&failed));
         async move {
-            let mut store = revision.store(Invocation {
-                request_id: exchange.request_id.to_string(),
-                account: Arc::clone(&account),
-                observation: watched.observation.clone(),
-            });
-            let ran = match &revision.handler {
-                HandlerPre::P2(pre) => p2::call(pre, &mut store, request, head).await,
-                HandlerPre::P3(pre) => p3::call(pre, &mut store, request, head).await,
-            };
-            ran.map_err(|error| {
+            let fail = |error| {
                 failed.store(true, Relaxed);
                 Failure::of(&error, &account, revision.template(), exchange.request_id)
-            })
+            };
+            let fresh = || {
+                revision.fresh(|| Invocation {
+                    request_id: exchange.request_id.to_string(),
+                    account: Arc::clone(&account),
+                    observation: watched.observation.clone(),
+                })
+            };
+            // Whoever observes an invocation wants that one and nothing of another.
+            let unobserved = matches!(watched.observation, Observation::None);
+            let Some(shelf) = revision.shelf().filter(|_| unobserved) else {
+                let mut instance = fresh().await.map_err(&fail)?;
+                return instance.call(request, Answer::to(head)).await.map_err(fail);
+            };
+            let mut instance = match shelf.take() {
+                Some(mut instance) => {
+                    let request_id = exchange.request_id.to_string();
+                    instance.begin(&revision, request_id, Arc::clone(&account));
+                    instance
+                }
+                None => {
+                    shelf.counts().count_created();
+                    fresh().await.map_err(&fail)?
+                }
+            };
+            let well = Arc::default();
+            let ran = instance.call(request, Answer::noting(head, &well)).await;
+            ran.map_err(fail)?;
+            if well.load(Relaxed) && !account.memory_refused() && instance.rest() {
+                shelf.put(instance);
+            }
+            Ok(())
         }
     };
     Box::pin(async move {

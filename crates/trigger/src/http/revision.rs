@@ -13,11 +13,18 @@ use wasmtime::{
 };
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
+use super::{
+    instance::Instance,
+    reuse::{InstanceCounts, Reuse, Room, Shelf},
+};
+
 /// One immutable version of a component on a route. Cheap to share.
 pub struct Revision {
     pub(super) handler: HandlerPre,
     template: Template,
     limits: Limits,
+    room: Option<Arc<Room>>,
+    shelf: Option<Arc<Shelf>>,
 }
 
 /// The handler a component exports, with its functions looked up once.
@@ -73,7 +80,23 @@ impl Revision {
             handler,
             template,
             limits,
+            room: None,
+            shelf: None,
         })
+    }
+
+    /// The same on a node where instances wait in `room`: they give way when there is no slot for a fresh one.
+    #[must_use]
+    pub fn beside(mut self, room: &Arc<Room>) -> Self {
+        self.room = Some(Arc::clone(room));
+        self
+    }
+
+    /// The same with instances that serve more than one request and wait in `room` in between.
+    #[must_use]
+    pub fn reusing(mut self, reuse: Reuse, room: &Arc<Room>, counts: Arc<InstanceCounts>) -> Self {
+        self.shelf = Some(Shelf::new(reuse, Arc::clone(room), counts));
+        self.beside(room)
     }
 
     /// What every invocation starts from.
@@ -94,10 +117,29 @@ impl Revision {
         }
     }
 
+    /// Where its instances wait, when they serve more than one request.
+    pub(super) fn shelf(&self) -> Option<&Arc<Shelf>> {
+        self.shelf.as_ref()
+    }
+
+    /// A fresh instance. Those that wait for their next request give way to it.
+    ///
+    /// # Errors
+    /// See [`Instance::fresh`].
+    pub(super) async fn fresh(&self, first: impl Fn() -> Invocation) -> wasmtime::Result<Instance> {
+        match (Instance::fresh(self, first()).await, &self.room) {
+            (Err(error), Some(room))
+                if error.is::<wasmtime::PoolConcurrencyLimitError>() && room.clear() =>
+            {
+                Instance::fresh(self, first()).await
+            }
+            (instance, _) => instance,
+        }
+    }
+
     pub(super) fn store(&self, invocation: Invocation) -> Store<Guest> {
-        let account = Arc::clone(&invocation.account);
         let guest = Guest::new(&self.template, &self.limits, invocation);
-        new_store(self.component().engine(), guest, &self.limits, account)
+        new_store(self.component().engine(), guest, &self.limits)
     }
 }
 
