@@ -32,6 +32,7 @@ use coracle_manifest::{
     name::{BucketName, SecretName},
     operator::{Identity, Trust},
 };
+use coracle_trigger::InstanceCounts;
 use thiserror::Error;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, filesystem::WasiFilesystemCtx};
 
@@ -84,6 +85,8 @@ pub struct ComponentCounters {
     pub http: Arc<Counters>,
     /// Secrets got and revealed.
     pub secrets: Arc<Counters>,
+    /// Instances, when they serve more than one request.
+    pub instances: Arc<InstanceCounts>,
 }
 
 /// What linking needs of one component's grants.

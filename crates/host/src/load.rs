@@ -23,7 +23,7 @@ use coracle_manifest::{
     name::{AppName, BucketName, ComponentName},
     route,
 };
-use coracle_trigger::{Admission, Handler, Revision};
+use coracle_trigger::{Admission, Handler, Reuse, Revision, Room};
 
 use crate::{
     authority::{self, AuthorityError, Bound, ComponentCounters},
@@ -36,6 +36,8 @@ use crate::{
 const DEFAULT_CONCURRENCY: u32 = 256;
 const QUEUE: usize = 256;
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
+/// How long an instance waits for its next request when its manifest asks for reuse and does not say.
+const DEFAULT_IDLE: Duration = Duration::from_secs(10);
 /// Largest component that is read.
 const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 
@@ -47,6 +49,7 @@ pub struct Loader {
     control_ports: Vec<u16>,
     lines: Arc<dyn Lines>,
     observers: Observers,
+    room: Arc<Room>,
     clients: Mutex<BTreeMap<AppName, Client>>,
     counters: Mutex<BTreeMap<(AppName, ComponentName), ComponentCounters>>,
 }
@@ -116,6 +119,7 @@ impl Loader {
         control_ports: Vec<u16>,
         lines: Arc<dyn Lines>,
         observers: Observers,
+        room: Arc<Room>,
     ) -> Self {
         let operator = Arc::new(operator);
         Self {
@@ -125,6 +129,7 @@ impl Loader {
             control_ports,
             lines,
             observers,
+            room,
             clients: Mutex::default(),
             counters: Mutex::default(),
         }
@@ -372,9 +377,14 @@ impl Loader {
             &self.lines,
         )
         .map_err(|error| Problems::from(refused("grant", error.to_string(), None)))?;
-        Revision::new(linked, &prepared.described, template, limits(&self.operator.limits_of(app, component))).map_err(|error| {
+        let limits = limits(&self.operator.limits_of(app, component));
+        let revision = Revision::new(linked, &prepared.described, template, limits).map_err(|error| {
             let fix = "a component that serves exports wasi:http/incoming-handler@0.2.x or wasi:http/handler@0.3.x";
-            refused("unservable", error.to_string(), Some(fix.into())).into()
+            refused("unservable", error.to_string(), Some(fix.into()))
+        })?;
+        Ok(match reuse(component) {
+            Some(reuse) => revision.reusing(reuse, &self.room, Arc::clone(&counters.instances)),
+            None => revision.beside(&self.room),
         })
     }
 
@@ -427,6 +437,15 @@ fn is_used(app: &App, secret: &Secret) -> bool {
                 .secrets
                 .iter()
                 .any(|grant| grant.name == secret.name)
+    })
+}
+
+/// As the manifest asks; the operator has permitted it.
+fn reuse(component: &Component) -> Option<Reuse> {
+    let asked = component.reuse.as_ref()?;
+    Some(Reuse {
+        requests: asked.requests,
+        idle: asked.idle.unwrap_or(DEFAULT_IDLE),
     })
 }
 

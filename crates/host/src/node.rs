@@ -19,10 +19,10 @@ use coracle_engine::{Cache, Compiler, Engines, Pool, cache::PrepareError};
 use coracle_gateway::{BindError, Config, Handle, Routes, Server};
 use coracle_manifest::{Operator, Problems, app::App};
 use coracle_observability::{
-    AccessLog, Admin, AdminError, AdminHandle, CapabilityUse, GuestLog, LineRate, LogWriter,
-    Metrics, Pool as PoolUse, Reporter,
+    AccessLog, Admin, AdminError, AdminHandle, CapabilityUse, GuestLog, InstanceUse, LineRate,
+    LogWriter, Metrics, Pool as PoolUse, Reporter,
 };
-use coracle_trigger::Admission;
+use coracle_trigger::{Admission, Room};
 use thiserror::Error;
 
 use crate::{
@@ -31,6 +31,9 @@ use crate::{
     report::report,
     voice::Voices,
 };
+
+/// One slot in so many may be taken by an instance that waits for its next request.
+const IDLE_SHARE: u32 = 4;
 
 /// What a node is started with.
 pub struct Settings {
@@ -124,6 +127,7 @@ impl Node {
         let key = DigestKey::new(cache.derive_key("coracle 2026 digests of secrets in recordings"));
         let observers = Observers::start(settings.observing, Arc::clone(&guests), key)
             .map_err(NodeError::Recordings)?;
+        let room = Room::new((settings.pool.slots / IDLE_SHARE) as usize);
         let loader = Arc::new(Loader::new(
             cache,
             &settings.state_dir,
@@ -131,6 +135,7 @@ impl Node {
             settings.admin.iter().map(SocketAddr::port).collect(),
             lines,
             observers,
+            Arc::clone(&room),
         ));
         let loaded = loader.load(apps, watching).await.map_err(NodeError::Apps)?;
         let running = report(&loaded);
@@ -144,7 +149,7 @@ impl Node {
             &gates,
             &guests,
             &settings.log,
-            settings.pool.slots,
+            (settings.pool.slots, room),
         );
         let access_log = settings
             .access_log
@@ -259,16 +264,29 @@ fn observe(
     gates: &Arc<ArcSwap<Vec<Arc<Admission>>>>,
     guests: &Arc<GuestLog>,
     log: &LogWriter,
-    slots: u32,
+    (slots, room): (u32, Arc<Room>),
 ) {
     let gates = Arc::clone(gates);
     metrics.read_pools(move || {
-        let live = gates.load().iter().map(|gate| gate.running() as u64).sum();
+        let running: usize = gates.load().iter().map(|gate| gate.running()).sum();
         vec![PoolUse {
             name: "instances".into(),
             slots: u64::from(slots),
-            instances_live: live,
+            instances_live: (running + room.idle()) as u64,
         }]
+    });
+    let counted = Arc::clone(loader);
+    metrics.read_instances(move || {
+        let reusing = counted.all_counters().into_iter();
+        let reusing = reusing.filter(|(_, _, counters)| counters.instances.created() > 0);
+        let uses = reusing.map(|(app, component, counters)| InstanceUse {
+            app: app.as_str().into(),
+            component: component.as_str().into(),
+            created: counters.instances.created(),
+            reused: counters.instances.reused(),
+            idle: counters.instances.idle(),
+        });
+        uses.collect()
     });
     let loader = Arc::clone(loader);
     metrics.read_capabilities(move || {

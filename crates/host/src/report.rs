@@ -48,6 +48,13 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
             component.size_bytes.div_ceil(1_000)
         );
         if let Some(component) = app.components.get(name) {
+            if let Some(reuse) = &component.reuse {
+                let _ = writeln!(
+                    text,
+                    "    an instance serves up to {} requests",
+                    reuse.requests
+                );
+            }
             for line in grants(loaded, component) {
                 let _ = writeln!(text, "    may {line}");
             }

@@ -22,6 +22,6 @@ pub use access_log::AccessLog;
 pub use admin::{Admin, AdminError, AdminHandle, Readiness};
 pub use guest_log::{GuestLine, GuestLog, Level, LineRate, Source};
 pub use host_log::HostLog;
-pub use metrics::{CapabilityUse, Metrics, Pool};
+pub use metrics::{CapabilityUse, InstanceUse, Metrics, Pool};
 pub use observer::Reporter;
 pub use writer::{Format, LogWriter};

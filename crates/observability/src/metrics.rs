@@ -15,7 +15,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 use series::Requests;
 use sources::Sources;
 
-pub use sources::{CapabilityUse, Pool};
+pub use sources::{CapabilityUse, InstanceUse, Pool};
 
 use crate::outcome::Outcome;
 
@@ -27,7 +27,9 @@ use crate::outcome::Outcome;
 /// `coracle_responses_aborted_total`, and `coracle_limits_total` by `reason`: a limit hit, a trap, an overload, whatever else
 /// kept the component from answering. `coracle_refused_total` by `reason`: refused by the gateway before an app was found.
 ///
-/// From the sources: `coracle_pool_slots` and `coracle_instances_live` by `pool`; `coracle_capability_calls_total`,
+/// From the sources: `coracle_pool_slots` and `coracle_instances_live` by `pool`; of components whose instances serve more than one
+/// request `coracle_instances_created_total`, `coracle_instances_reused_total` (requests that got an instance which had served
+/// before) and `coracle_instances_idle` by `app` and `component`; `coracle_capability_calls_total`,
 /// `_errors_total`, `_bytes_total` and `_seconds_total` by `app`, `component` and `capability`;
 /// `coracle_log_lines_dropped_total` by `cause`. From the system: `process_resident_memory_bytes`, `process_open_fds`,
 /// `process_cpu_seconds_total`. And `coracle_build_info`.
@@ -55,6 +57,11 @@ impl Metrics {
     /// Where to read the instance pools. Called at each scrape, from a thread that may block; the first call of this counts.
     pub fn read_pools(&self, read: impl Fn() -> Vec<Pool> + Send + Sync + 'static) {
         let _ = self.sources.pools.set(Box::new(read));
+    }
+
+    /// Where to read what became of instances that serve more than one request: one row per component that has any. As above.
+    pub fn read_instances(&self, read: impl Fn() -> Vec<InstanceUse> + Send + Sync + 'static) {
+        let _ = self.sources.instances.set(Box::new(read));
     }
 
     /// Where to read what components asked of capabilities: monotonic sums, one row per component and capability. As above.

@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::expose::counter;
+use super::expose::{counter, labels};
 
 /// One pool of instances, now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,21 @@ pub struct Pool {
     pub slots: u64,
     /// Instances that live.
     pub instances_live: u64,
+}
+
+/// What became of the instances of one component that reuses them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceUse {
+    /// The app.
+    pub app: Arc<str>,
+    /// The component.
+    pub component: Arc<str>,
+    /// Instances made since the start.
+    pub created: u64,
+    /// Requests since the start that got an instance which had served before.
+    pub reused: u64,
+    /// Instances that wait for their next request.
+    pub idle: u64,
 }
 
 /// What one component asked of one capability since the start.
@@ -51,6 +66,7 @@ pub(crate) type Read<T> = OnceLock<Box<dyn Fn() -> Vec<T> + Send + Sync>>;
 #[derive(Default)]
 pub(crate) struct Sources {
     pub(crate) pools: Read<Pool>,
+    pub(crate) instances: Read<InstanceUse>,
     pub(crate) capabilities: Read<CapabilityUse>,
     pub(crate) dropped_lines: Read<(&'static str, u64)>,
 }
@@ -58,6 +74,7 @@ pub(crate) struct Sources {
 impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         pools(&mut encoder, &read(&self.pools))?;
+        instances(&mut encoder, &read(&self.instances))?;
         capabilities(&mut encoder, &read(&self.capabilities))?;
         let help = "Log lines that were not written";
         let mut metric = encoder.encode_descriptor(
@@ -90,6 +107,26 @@ fn pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Pool]) -> fmt::Result {
     })?;
     gauges("coracle_instances_live", "Instances that live", |pool| {
         pool.instances_live
+    })
+}
+
+fn instances(encoder: &mut DescriptorEncoder<'_>, rows: &[InstanceUse]) -> fmt::Result {
+    let mut counters = |name, help, of: fn(&InstanceUse) -> u64| {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        rows.iter()
+            .try_for_each(|row| counter(&mut metric, &labels(&row.app, &row.component), &of(row)))
+    };
+    let help = "Instances made for components that reuse them";
+    counters("coracle_instances_created", help, |row| row.created)?;
+    let help = "Requests that got an instance which had served before";
+    counters("coracle_instances_reused", help, |row| row.reused)?;
+    let help = "Instances that wait for their next request";
+    let mut metric =
+        encoder.encode_descriptor("coracle_instances_idle", help, None, MetricType::Gauge)?;
+    rows.iter().try_for_each(|row| {
+        metric
+            .encode_family(&labels(&row.app, &row.component))?
+            .encode_gauge(&row.idle)
     })
 }
 

@@ -89,6 +89,15 @@ fn filled() -> Metrics {
             instances_live: 7,
         }]
     });
+    metrics.read_instances(|| {
+        vec![InstanceUse {
+            app: "shop".into(),
+            component: "orders".into(),
+            created: 3,
+            reused: 97,
+            idle: 2,
+        }]
+    });
     metrics.read_capabilities(|| {
         vec![CapabilityUse {
             app: "shop".into(),
@@ -171,6 +180,9 @@ fn tells_what_happened() {
         ),
         ("coracle_pool_slots{pool=\"p2\"}".into(), 1_000.0),
         ("coracle_instances_live{pool=\"p2\"}".into(), 7.0),
+        (format!("coracle_instances_created_total{{{orders}}}"), 3.0),
+        (format!("coracle_instances_reused_total{{{orders}}}"), 97.0),
+        (format!("coracle_instances_idle{{{orders}}}"), 2.0),
         (
             format!("coracle_capability_calls_total{{{orders},capability=\"keyvalue\"}}"),
             5.0,
