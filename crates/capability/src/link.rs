@@ -3,6 +3,7 @@
 //! In: a component and what it may do. Out: something that can be instantiated per request, or every import that cannot be
 //! answered, each with the line to add. Each import is linked on its own, so a component gets nothing it does not import.
 
+mod need;
 mod p2;
 mod p3;
 mod refusal;
@@ -18,6 +19,7 @@ use crate::{
     secrets::{self, Keyring},
 };
 
+pub use need::{Need, Wanted, need};
 pub use refusal::NotGranted;
 
 /// What one component may do, as far as linking decides it.

@@ -4,6 +4,7 @@
 //! Knows nothing of interfaces, HTTP, manifests or backends.
 
 pub mod account;
+pub mod anatomy;
 pub mod cache;
 pub mod compile;
 pub mod limits;
@@ -12,6 +13,7 @@ pub mod read;
 pub mod store;
 
 pub use account::{Account, Metered};
+pub use anatomy::{Anatomy, anatomy};
 pub use cache::{Cache, Component, Origin, digest};
 pub use compile::Compiler;
 pub use limits::{Budget, Limits};

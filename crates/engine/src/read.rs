@@ -98,7 +98,7 @@ pub fn describe(bytes: &[u8]) -> Result<Described, ReadError> {
     }
 }
 
-fn malformed(error: wasmparser::BinaryReaderError) -> ReadError {
+pub(crate) fn malformed(error: wasmparser::BinaryReaderError) -> ReadError {
     ReadError::Malformed(error.to_string())
 }
 
