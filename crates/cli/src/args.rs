@@ -29,6 +29,7 @@ Examples:
   coracle run --watch                  Build and serve it; swap it when you save
   coracle run shop blog                Several apps behind one listener
   coracle run auth.wasm                One component, no manifest
+  coracle check                        What each part of the app here can reach
 
 `coracle help run` tells more."
 )]
@@ -42,6 +43,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Run(Box<Run>),
     New(New),
+    Check(Check),
+    Inspect(Inspect),
     Replay(Replay),
     /// Look into recordings
     Recording {
@@ -141,6 +144,78 @@ pub(crate) struct New {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// Say whether an app could be served, and what each part of it can reach.
+///
+/// Reads the manifest, the operator's file and the components, and runs nothing. Prints who calls whom and what each component may do,
+/// itself and through those it calls. Exit status 0 when nothing is wrong, 1 when `--can-reach` says no, 2 when something is wrong.
+#[derive(Debug, Arguments)]
+#[command(after_help = "\
+Examples:
+  coracle check
+  coracle check --format svg > app.svg
+  coracle check --can-reach orders bucket:ledger
+  coracle check --can-reach 'POST /orders/{id}' 'host:*.example.com'
+  coracle check --against ../released          What this version may that the other may not")]
+pub(crate) struct Check {
+    /// The folder that holds a coracle.toml
+    #[arg(value_name = "APP_DIR", default_value = ".")]
+    pub(crate) app: PathBuf,
+
+    /// Lay this profile of the manifest over it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Print what this version may that the app in DIR may not, and the other way round
+    #[arg(long, value_name = "DIR", conflicts_with = "can_reach")]
+    pub(crate) against: Option<PathBuf>,
+
+    /// Print every way from FROM, a component or a route, to TO: a component, bucket:NAME, host:NAME, secret:NAME or dir:PATH
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"])]
+    pub(crate) can_reach: Option<Vec<String>>,
+
+    /// How to print; dot and svg draw the graph
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = GraphFormat::Text)]
+    pub(crate) format: GraphFormat,
+
+    /// The operator's file: which backends there are and what may be granted [default: ./host.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host_file: Option<PathBuf>,
+}
+
+/// Say what a component is, and which grants it would need.
+#[derive(Debug, Arguments)]
+pub(crate) struct Inspect {
+    /// A component
+    #[arg(value_name = "FILE.wasm")]
+    pub(crate) file: PathBuf,
+
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+}
+
+/// `check --format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+    /// For Graphviz
+    Dot,
+    /// A drawing
+    Svg,
+}
+
+/// `inspect --format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+}
+
 /// Run a recorded request again, with no backend, and say what differs.
 ///
 /// Exit status 0 when the component did and answered the same, 1 when something differs, 2 when the recording cannot be run.
@@ -208,6 +283,23 @@ pub(crate) enum Served {
     Component { file: PathBuf, grants: Vec<String> },
 }
 
+impl Check {
+    /// A drawing shows the whole graph: an answer or a difference has none.
+    ///
+    /// # Errors
+    /// When the line asks for one; `exit()` on it ends like any other wrong line.
+    pub(crate) fn drawable(&self) -> Result<(), clap::Error> {
+        let whole = self.against.is_none() && self.can_reach.is_none();
+        match self.format {
+            GraphFormat::Dot | GraphFormat::Svg if !whole => Err(conflict(
+                "check",
+                "--format dot and svg draw the whole graph; ask --can-reach and --against for text or json",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Run {
     /// Apps or a component, told apart by `.wasm`.
     ///
@@ -221,11 +313,13 @@ impl Run {
             .partition(|target| is_component(target));
         match (files.as_slice(), dirs.as_slice()) {
             ([], _) if !self.grant.is_empty() => Err(conflict(
+                "run",
                 "--grant is for `coracle run FILE.wasm`; the grants of an app are in its coracle.toml",
             )),
             ([], []) => Ok(Served::Apps(vec![PathBuf::from(".")])),
             ([], _) => Ok(Served::Apps(dirs)),
             ([_], []) if self.profile.is_some() => Err(conflict(
+                "run",
                 "--profile is for apps: a component without a manifest has no profiles",
             )),
             ([file], []) => Ok(Served::Component {
@@ -233,13 +327,17 @@ impl Run {
                 grants: self.grant.clone(),
             }),
             ([_, _, ..], []) => Err(conflict(
+                "run",
                 "only one component can be run without a manifest; to run several, write a coracle.toml with a route to each",
             )),
-            ([file, ..], [dir, ..]) => Err(conflict(format!(
-                "{} is a component and {} an app; run one or the other, or name the component in a coracle.toml",
-                file.display(),
-                dir.display()
-            ))),
+            ([file, ..], [dir, ..]) => Err(conflict(
+                "run",
+                format!(
+                    "{} is a component and {} an app; run one or the other, or name the component in a coracle.toml",
+                    file.display(),
+                    dir.display()
+                ),
+            )),
         }
     }
 
@@ -260,11 +358,11 @@ fn is_component(target: &Path) -> bool {
         && !target.is_dir()
 }
 
-fn conflict(message: impl std::fmt::Display) -> clap::Error {
+fn conflict(subcommand: &str, message: impl std::fmt::Display) -> clap::Error {
     let mut command = Args::command();
     command.build();
-    match command.find_subcommand_mut("run") {
-        Some(run) => run.error(ErrorKind::ArgumentConflict, message),
+    match command.find_subcommand_mut(subcommand) {
+        Some(subcommand) => subcommand.error(ErrorKind::ArgumentConflict, message),
         None => command.error(ErrorKind::ArgumentConflict, message),
     }
 }

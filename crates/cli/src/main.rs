@@ -10,6 +10,8 @@ use args::{Args, Command, RecordingCommand};
 
 mod args;
 mod build;
+mod check;
+mod inspect;
 mod new;
 mod progress;
 mod replay;
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
     let ended = match Args::parse().command {
         Command::Run(run) => run::run(&run),
         Command::New(args) => create(&args),
+        Command::Check(args) => return check::check(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Replay(args) => return replay::replay(&args),
         Command::Recording {
             command: RecordingCommand::Show { file },

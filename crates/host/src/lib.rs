@@ -4,6 +4,8 @@
 //! others; no policy of its own.
 
 pub mod authority;
+pub mod check;
+pub mod inspect;
 pub mod load;
 pub mod node;
 pub mod recordings;

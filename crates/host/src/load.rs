@@ -39,7 +39,7 @@ const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// How long an instance waits for its next request when its manifest asks for reuse and does not say.
 const DEFAULT_IDLE: Duration = Duration::from_secs(10);
 /// Largest component that is read.
-const MAX_COMPONENT_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 
 /// Makes apps ready. Lives as long as its node, so that counters, connections and stores survive a swap.
 pub struct Loader {

@@ -71,6 +71,35 @@ pub(crate) fn unread(component: &Component, unread: &Unread) -> Problem {
     }
 }
 
+/// A file that is inspected on its own and cannot be read.
+pub(crate) fn unread_file(file: &Path, unread: &Unread) -> Problem {
+    let (rule, message) = match unread {
+        Unread::Io(error) => ("component-file", format!("reading it: {error}")),
+        Unread::TooLarge { limit_bytes } => (
+            "component-size",
+            format!("larger than {} MiB", limit_bytes >> 20),
+        ),
+    };
+    problem(file, rule, message, "", None)
+}
+
+/// A file that is inspected on its own and is no component.
+pub(crate) fn no_component(file: &Path, error: &ReadError) -> Problem {
+    let (rule, fix) = unreadable(error);
+    problem(file, rule, error.to_string(), "", Some(fix.into()))
+}
+
+/// The file of a component that is checked and not to be built now.
+pub(crate) fn not_there(component: &Component, unread: &Unread) -> Problem {
+    let missing =
+        matches!(unread, Unread::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
+    let mut problem = self::unread(component, unread);
+    if let Some(build) = component.build.as_ref().filter(|_| missing) {
+        problem.fix = Some(format!("build it: {}", build.command));
+    }
+    problem
+}
+
 fn not_built(component: &Component, error: &std::io::Error) -> Option<String> {
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     let build = component.build.as_ref().filter(|_| missing)?;
@@ -82,16 +111,25 @@ fn not_built(component: &Component, error: &std::io::Error) -> Option<String> {
 
 pub(crate) fn unprepared(component: &Component, error: PrepareError) -> Problem {
     let (rule, fix) = match &error {
-        PrepareError::Read(ReadError::CoreModule) => ("core-module", Some(WRAP)),
-        PrepareError::Read(ReadError::NotWebAssembly) => (
-            "not-webassembly",
-            Some("name a file that a build for wasm32-wasip2 wrote"),
-        ),
-        PrepareError::Read(_) => ("malformed-component", Some("build it again")),
+        PrepareError::Read(error) => {
+            let (rule, fix) = unreadable(error);
+            (rule, Some(fix))
+        }
         PrepareError::Compile(_) => ("compile", None),
         PrepareError::Io { .. } | PrepareError::Load(_) => ("cache", None),
     };
     of_component(component, rule, &error.to_string(), fix.map(Into::into))
+}
+
+fn unreadable(error: &ReadError) -> (&'static str, &'static str) {
+    match error {
+        ReadError::CoreModule => ("core-module", WRAP),
+        ReadError::NotWebAssembly => (
+            "not-webassembly",
+            "name a file that a build for wasm32-wasip2 wrote",
+        ),
+        ReadError::Malformed(_) => ("malformed-component", "build it again"),
+    }
 }
 
 const WRAP: &str = "build for the target wasm32-wasip2, or wrap it: wasm-tools component new MODULE.wasm --adapt ADAPTER.wasm -o COMPONENT.wasm";
