@@ -148,6 +148,7 @@ fn a_filter_reaches_what_stands_behind_it_and_does_not_join_two_routes() {
         ["edge → orders → payments → ledger"]
     );
     assert_eq!(from("POST /orders/{id}", "orders"), ["edge → orders"]);
+    assert_eq!(from("HEAD /orders/{id}", "orders"), ["edge → orders"]);
     assert!(from("/orders/{id}", "admin").is_empty());
     assert_eq!(from("admin.example.com/admin", "admin"), ["edge → admin"]);
     assert!(from("admin.example.com/admin", "bucket:ledger").is_empty());
@@ -286,18 +287,24 @@ fn what_is_made_narrower_is_lost_and_not_gained() {
     assert!(
         lines.contains(&"+ orders may now read and write bucket ledger, through ledger".to_owned())
     );
-    let path = SHOP.replace("/rates/*", "/rates/eu/*");
-    assert!(
-        changes(SHOP, &path)
-            .iter()
-            .all(|line| line.starts_with("- "))
-    );
-    let host = SHOP.replace("*.stripe.example", "api.stripe.example");
-    assert!(
-        changes(SHOP, &host)
-            .iter()
-            .all(|line| line.starts_with("- "))
-    );
+    let narrower = [
+        ("/rates/*", "/rates/eu/*"),
+        ("/rates/*", "/rates/eu"),
+        ("*.stripe.example", "api.stripe.example"),
+        ("*.stripe.example", "*.eu.stripe.example"),
+        ("dir = \"etc\"", "dir = \"etc/orders\""),
+    ];
+    let wide = SHOP.replace("dir = \"etc/orders\"", "dir = \"etc\"");
+    for (wider, narrower) in narrower {
+        let narrow = wide.replace(wider, narrower);
+        let (lost, gained) = (changes(&wide, &narrow), changes(&narrow, &wide));
+        assert!(!lost.is_empty() && lost.len() == gained.len(), "{narrower}");
+        assert!(lost.iter().all(|line| line.starts_with("- ")), "{lost:?}");
+        assert!(
+            gained.iter().all(|line| line.starts_with("+ ")),
+            "{gained:?}"
+        );
+    }
     let port = SHOP.replace(
         "methods = [\"POST\"] }]",
         "methods = [\"POST\"], port = 443 }]",

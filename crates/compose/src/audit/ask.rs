@@ -110,7 +110,8 @@ impl From {
             route.path == path
                 && (host.is_empty() || route.host.as_deref() == Some(host))
                 && method.is_none_or(|method| {
-                    route.methods.is_empty() || route.methods.iter().any(|m| m == method)
+                    let answers = |m: &String| m == method || (m == "GET" && method == "HEAD");
+                    route.methods.is_empty() || route.methods.iter().any(answers)
                 })
         };
         let routes = app.routes.iter().enumerate();
