@@ -38,6 +38,9 @@ pub(crate) struct Inproc {
     /// The same on bare Wasmtime
     #[arg(long, requires = "profile")]
     bare: bool,
+    /// The same for this generation of WASI
+    #[arg(long, requires = "profile", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    generation: u8,
     /// Leave docs/benchmarks.md alone
     #[arg(long)]
     dry: bool,
@@ -65,7 +68,12 @@ impl Inproc {
             .enable_all()
             .build()?;
         if let Some(times) = self.profile {
-            return runtime.block_on(invocation::profile(&paths, times, self.bare));
+            return runtime.block_on(invocation::profile(
+                &paths,
+                times,
+                self.generation,
+                self.bare,
+            ));
         }
         let dir = self.dir.as_ref().unwrap_or(&paths.work);
         let mut figures = Vec::new();

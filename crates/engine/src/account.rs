@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::profile::EPOCH;
+
 /// The account of one invocation. Written by one thread at a time, read by any.
 #[derive(Debug)]
 pub struct Account {
@@ -22,6 +24,8 @@ pub struct Account {
     used_ns: AtomicU64,
     /// When the poll that runs now began; 0 between polls.
     poll_began_ns: AtomicU64,
+    /// The poll that ran last was cut off by the end of an epoch.
+    interrupted: AtomicBool,
     memory_bytes: AtomicU64,
     memory_refused: AtomicBool,
 }
@@ -33,6 +37,7 @@ impl Account {
             budget_ns: nanoseconds(budget),
             used_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
             memory_bytes: AtomicU64::new(0),
             memory_refused: AtomicBool::new(false),
         })
@@ -50,6 +55,21 @@ impl Account {
     /// Whether the budget is spent.
     pub fn is_spent(&self) -> bool {
         nanoseconds(self.used()) > self.budget_ns
+    }
+
+    /// Whether the end of an epoch cut the last poll off: the guest did not wait for anything.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Relaxed)
+    }
+
+    /// Whether the guest computes rather than waits: its last poll was cut off, and it has used a whole epoch.
+    pub fn is_cpu_bound(&self) -> bool {
+        self.is_interrupted() && self.used() >= EPOCH
+    }
+
+    /// The end of an epoch cuts the poll that runs off.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Relaxed);
     }
 
     /// Bytes of all linear memories and tables. They never shrink, so this is the peak.
@@ -71,6 +91,7 @@ impl Account {
     }
 
     fn poll_begins(&self) {
+        self.interrupted.store(false, Relaxed);
         self.poll_began_ns.store(now_ns().max(1), Relaxed);
     }
 
@@ -83,26 +104,23 @@ impl Account {
 
 /// A future whose polls are charged to an account.
 pub struct Metered<F> {
-    future: Pin<Box<F>>,
+    future: F,
     account: Arc<Account>,
 }
 
-impl<F: Future> Metered<F> {
+impl<F: Future + Unpin> Metered<F> {
     /// Charges every poll of `future` to `account`.
     pub fn new(future: F, account: Arc<Account>) -> Self {
-        Self {
-            future: Box::pin(future),
-            account,
-        }
+        Self { future, account }
     }
 }
 
-impl<F: Future> Future for Metered<F> {
+impl<F: Future + Unpin> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.account.poll_begins();
-        let poll = self.future.as_mut().poll(context);
+        let poll = Pin::new(&mut self.future).poll(context);
         self.account.poll_ends();
         poll
     }
@@ -126,11 +144,11 @@ mod tests {
         let account = Account::new(Duration::from_secs(1));
         let (release, released) = tokio::sync::oneshot::channel();
         let waiting = tokio::spawn(Metered::new(
-            async {
+            Box::pin(async {
                 released.await.unwrap();
                 let began = Instant::now();
                 while began.elapsed() < Duration::from_millis(20) {}
-            },
+            }),
             Arc::clone(&account),
         ));
         let idle = Instant::now();

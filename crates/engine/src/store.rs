@@ -40,9 +40,11 @@ pub fn new_store<T: Guest>(engine: &Engine, guest: T, limits: &Limits) -> Store<
     // One callback for both: the yield and the budget would overwrite each other. `yield_now` of the runtime, because
     // Wasmtime's own yield wakes itself at once and starves I/O.
     store.epoch_deadline_callback(|mut store| {
-        if store.data_mut().budget().account().is_spent() {
+        let account = store.data_mut().budget().account();
+        if account.is_spent() {
             return Err(wasmtime::Error::new(Exceeded));
         }
+        account.interrupt();
         Ok(UpdateDeadline::YieldCustom(
             1,
             Box::pin(tokio::task::yield_now()),

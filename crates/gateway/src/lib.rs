@@ -7,6 +7,7 @@ mod account;
 mod admission;
 mod body;
 mod config;
+mod cores;
 mod exchange;
 mod fields;
 mod listener;
@@ -19,6 +20,7 @@ mod server;
 mod service;
 
 pub use config::{Config, Http2, Patience, Underscores};
+pub use cores::Cores;
 pub use exchange::{Body, BodyError, Destination, Ending, Exchange, Observer};
 pub use problem::Problem;
 pub use request_id::RequestId;

@@ -12,12 +12,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     config::Config,
+    cores::{Core, Cores},
     exchange::Observer,
-    listener::{self, Roster},
+    listener::{self, Accepting, Roster},
     route::Routes,
     service::Gateway,
 };
@@ -98,24 +99,56 @@ impl Server {
         self.address
     }
 
-    /// Begins to serve; must be called in a Tokio runtime.
+    /// Begins to serve in the runtime of the caller.
     pub fn serve(
         self,
         routes: Arc<ArcSwap<Routes>>,
         observer: Arc<dyn Observer>,
     ) -> io::Result<Handle> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let gateway = Arc::new(Gateway {
-            config: self.config,
-            routes,
-            observer,
-        });
+        let here = Arc::new([Core::new(tokio::runtime::Handle::current())]);
+        self.accept_on(here, None, routes, observer)
+    }
+
+    /// Begins to serve on these threads. They end with the [`Handle`].
+    pub fn serve_on(
+        self,
+        cores: Cores,
+        routes: Arc<ArcSwap<Routes>>,
+        observer: Arc<dyn Observer>,
+    ) -> io::Result<Handle> {
+        self.accept_on(Arc::clone(&cores.cores), Some(cores), routes, observer)
+    }
+
+    fn accept_on(
+        self,
+        cores: Arc<[Core]>,
+        threads: Option<Cores>,
+        routes: Arc<ArcSwap<Routes>>,
+        observer: Arc<dyn Observer>,
+    ) -> io::Result<Handle> {
         let roster = Arc::new(Roster::default());
-        let accepting = tokio::spawn(listener::accept(listener, gateway, Arc::clone(&roster)));
+        let all = Arc::new(Accepting {
+            slots: Arc::new(Semaphore::new(self.config.max_connections)),
+            gateway: Arc::new(Gateway {
+                config: self.config,
+                routes,
+                observer,
+            }),
+            roster: Arc::clone(&roster),
+            cores: Arc::clone(&cores),
+        });
+        let mut accepting = Vec::with_capacity(cores.len());
+        for (index, core) in cores.iter().enumerate() {
+            let _in = core.runtime.enter();
+            let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
+            let accept = listener::accept(listener, Arc::clone(&all), index);
+            accepting.push(core.runtime.spawn(accept));
+        }
         Ok(Handle {
             roster,
             accepting,
             address: self.address,
+            _threads: threads,
         })
     }
 }
@@ -123,8 +156,9 @@ impl Server {
 /// A serving server. Dropping it does not end the server; [`Handle::drain`] does.
 pub struct Handle {
     roster: Arc<Roster>,
-    accepting: tokio::task::JoinHandle<()>,
+    accepting: Vec<tokio::task::JoinHandle<()>>,
     address: SocketAddr,
+    _threads: Option<Cores>,
 }
 
 impl Handle {
@@ -143,7 +177,9 @@ impl Handle {
     pub async fn drain(self, grace: Duration) -> usize {
         self.roster.close();
         // The socket is closed before anything else is awaited: from here on connecting is refused.
-        let _ = self.accepting.await;
+        for accepting in self.accepting {
+            let _ = accepting.await;
+        }
         if timeout(grace, self.roster.empty()).await.is_ok() {
             return 0;
         }

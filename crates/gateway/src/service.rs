@@ -38,8 +38,18 @@ pub(crate) struct Gateway {
 
 /// The edge as one connection sees it.
 pub(crate) struct Edge {
-    pub(crate) gateway: Arc<Gateway>,
-    pub(crate) session: Arc<Session>,
+    gateway: Arc<Gateway>,
+    session: Arc<Session>,
+    observer: Arc<dyn Observer>,
+}
+
+/// The observer of all as one connection knows it: every request counts who holds it, and cores should not count in one place.
+struct Relay(Arc<dyn Observer>);
+
+impl Observer for Relay {
+    fn finished(&self, exchange: &Exchange) {
+        self.0.finished(exchange);
+    }
 }
 
 type Calling = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -53,7 +63,7 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
         let (parts, incoming) = request.into_parts();
         let continued = admission::trace(&parts);
         let trace = continued.unwrap_or_else(Trace::begin);
-        let observer = Arc::clone(&self.gateway.observer);
+        let observer = Arc::clone(&self.observer);
         let exchange = Exchange::new(trace.id, parts.method.clone(), parts.uri.path(), observer);
         let account = Account::open(exchange, &self.session);
         if parts.version == Version::HTTP_2 {
@@ -72,6 +82,15 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
 }
 
 impl Edge {
+    pub(crate) fn new(gateway: Arc<Gateway>, session: Arc<Session>) -> Self {
+        let observer = Arc::new(Relay(Arc::clone(&gateway.observer)));
+        Self {
+            gateway,
+            session,
+            observer,
+        }
+    }
+
     fn begin(
         &self,
         mut parts: Parts,

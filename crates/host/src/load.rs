@@ -24,6 +24,7 @@ use coracle_manifest::{
     route,
 };
 use coracle_trigger::{Admission, Handler, Reuse, Revision, Room};
+use tokio::runtime;
 
 use crate::{
     authority::{self, AuthorityError, Bound, ComponentCounters},
@@ -50,6 +51,7 @@ pub struct Loader {
     lines: Arc<dyn Lines>,
     observers: Observers,
     room: Arc<Room>,
+    background: runtime::Handle,
     clients: Mutex<BTreeMap<AppName, Client>>,
     counters: Mutex<BTreeMap<(AppName, ComponentName), ComponentCounters>>,
 }
@@ -111,7 +113,7 @@ pub trait Watching {
 }
 
 impl Loader {
-    /// A loader for one node.
+    /// A loader for one node; guests that are bound by the processor go on in the runtime that makes it.
     pub fn new(
         cache: Cache,
         state_dir: &Path,
@@ -130,6 +132,7 @@ impl Loader {
             lines,
             observers,
             room,
+            background: runtime::Handle::current(),
             clients: Mutex::default(),
             counters: Mutex::default(),
         }
@@ -290,6 +293,7 @@ impl Loader {
                             Arc::new(revision),
                             Arc::clone(&admission),
                             observed,
+                            self.background.clone(),
                         )),
                     );
                     let loaded = LoadedComponent {

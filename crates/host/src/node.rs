@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use coracle_capability::{layer::Counters, secrets::DigestKey};
 use coracle_engine::{Cache, Compiler, Engines, Pool, cache::PrepareError};
-use coracle_gateway::{BindError, Config, Handle, Routes, Server};
+use coracle_gateway::{BindError, Config, Cores, Handle, Routes, Server};
 use coracle_manifest::{Operator, Problems, app::App};
 use coracle_observability::{
     AccessLog, Admin, AdminError, AdminHandle, CapabilityUse, GuestLog, InstanceUse, LineRate,
@@ -162,8 +162,8 @@ impl Node {
 
         let address = server.local_addr();
         let routes = Arc::new(ArcSwap::from_pointee(loaded.routes));
-        let gateway = server
-            .serve(Arc::clone(&routes), observer)
+        let gateway = Cores::start()
+            .and_then(|cores| server.serve_on(cores, Arc::clone(&routes), observer))
             .map_err(|source| NodeError::Serve { address, source })?;
         let ready = Arc::new(AtomicBool::new(true));
         let admin = admin.map(|admin| {

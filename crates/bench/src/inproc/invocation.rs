@@ -115,14 +115,19 @@ pub(super) async fn measure(paths: &Paths, rounds: u32) -> anyhow::Result<Vec<Fi
 }
 
 /// Nothing but invocations, for a profiler.
-pub(super) async fn profile(paths: &Paths, times: u32, bare: bool) -> anyhow::Result<()> {
+pub(super) async fn profile(
+    paths: &Paths,
+    times: u32,
+    generation: u8,
+    bare: bool,
+) -> anyhow::Result<()> {
     let small = Pool {
         slots: 4,
         max_memory_bytes: 64 << 20,
         ..Pool::default()
     };
     let cache = open_cache_with(&paths.work.join("inproc"), small)?;
-    let file = paths.auth_static(2);
+    let file = paths.auth_static(generation);
     let each = if bare {
         bare_calls(&Bare::new(&prepare(&cache, &file)?)?, times).await?
     } else {
@@ -154,7 +159,12 @@ impl Product {
         let revision = Revision::new(linked, &component.described, template(), Limits::default())?;
         let admission = Admission::new(256, 256, Duration::from_secs(1));
         Ok(Self {
-            handler: Handler::new(Arc::new(revision), Arc::new(admission), Watching::Nobody),
+            handler: Handler::new(
+                Arc::new(revision),
+                Arc::new(admission),
+                Watching::Nobody,
+                tokio::runtime::Handle::current(),
+            ),
             observer: Arc::new(Reporter::new(Arc::new(Metrics::new()), None)),
         })
     }

@@ -39,10 +39,7 @@ const WRITE_BUFFER_BYTES: usize = 128 * 1024;
 pub(super) async fn serve(tcp: TcpStream, gateway: Arc<Gateway>, session: Arc<Session>) {
     let config = &gateway.config;
     let mut stream = Stream::new(tcp, Arc::clone(&session), config);
-    let edge = Edge {
-        gateway: Arc::clone(&gateway),
-        session: Arc::clone(&session),
-    };
+    let edge = Edge::new(Arc::clone(&gateway), Arc::clone(&session));
     let protocol = tokio::select! {
         biased;
         sniffed = timeout(config.header_timeout, stream.sniff()) => sniffed,

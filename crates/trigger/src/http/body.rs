@@ -17,10 +17,7 @@ use http_body_util::BodyExt as _;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::WasiBody;
 
-use super::{
-    failure::Failure,
-    invocation::{Failed, Work},
-};
+use super::{failure::Failure, invocation::Failed, work::Work};
 
 /// What is buffered before the head is sent.
 const MAX_BUFFERED_BYTES: usize = 64 << 10;
@@ -45,28 +42,43 @@ pub(super) async fn first_frames(
     declared: Option<u64>,
 ) -> Result<Streaming, Failure> {
     let mut begun = Begun::default();
-    let mut body_ended = false;
+    let (mut body_ended, mut came_back) = (false, false);
     std::future::poll_fn(|context| {
         loop {
             if ended.is_none()
-                && let Poll::Ready(end) = work.as_mut().poll(context)
+                && let Poll::Ready(end) = Pin::new(&mut work).poll(context)
             {
                 ended = Some(end);
+            }
+            if body_ended {
+                if ended.is_none() && !came_back && !work.is_away() {
+                    // What is left is mostly little: one more turn, and then the answer leaves.
+                    came_back = true;
+                    continue;
+                }
+                let over = ended.is_some() || (came_back && !failed.load(Relaxed));
+                return if over { Poll::Ready(()) } else { Poll::Pending };
             }
             match begun.take_ready(&mut body, context) {
                 Taken::End => {
                     body_ended = true;
                     // Its end may be all that the work waited for; and an instance that rests now is there for the next request.
                     if ended.is_none()
-                        && let Poll::Ready(end) = work.as_mut().poll(context)
+                        && let Poll::Ready(end) = Pin::new(&mut work).poll(context)
                     {
                         ended = Some(end);
                     }
-                    return Poll::Ready(());
+                    // One that computes is asked to come back for that, or to say why it failed.
+                    if ended.is_some() || !work.is_away() {
+                        return Poll::Ready(());
+                    }
+                    work.call_back();
                 }
                 // The guest may have waited for room: it runs once more before anything is sent.
                 Taken::Some if ended.is_none() => {}
-                Taken::Nothing if ended.is_none() && begun.is_empty() => return Poll::Pending,
+                Taken::Nothing if ended.is_none() && (begun.is_empty() || work.computes()) => {
+                    return Poll::Pending;
+                }
                 Taken::Some | Taken::Nothing | Taken::Enough => return Poll::Ready(()),
             }
         }

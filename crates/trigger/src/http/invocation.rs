@@ -11,13 +11,14 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::Poll,
+    time::{Duration, Instant},
 };
 
 use coracle_capability::{Invocation, observe::Observation};
 use coracle_engine::{Account, Metered};
 use coracle_gateway::{Body, Exchange};
 use http::{Request, Response};
-use tokio::sync::oneshot;
+use tokio::{runtime, sync::oneshot, time::sleep};
 
 use super::{
     body::{Streaming, first_frames},
@@ -25,14 +26,12 @@ use super::{
     instance::Answer,
     observed::Watched,
     revision::Revision,
+    work::{Running, Work},
 };
 use crate::admission::Place;
 
 /// What the guest answers with, before anything of it was checked.
 pub(super) type Head = Result<Response<wasmtime_wasi_http::WasiBody>, String>;
-
-/// The rest of an invocation. Dropping it ends the guest.
-pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// Set when a guest failed, before its store is gone: its body must then not look complete.
 pub(super) type Failed = Arc<AtomicBool>;
@@ -44,10 +43,11 @@ pub(super) async fn run(
     exchange: Arc<Exchange>,
     request: Request<Body>,
     watched: Watched,
+    background: runtime::Handle,
 ) -> Response<Body> {
     let (head_sender, mut head) = oneshot::channel();
     let failed = Failed::default();
-    let mut work = work(
+    let (running, account) = begin(
         revision,
         place,
         Arc::clone(&exchange),
@@ -56,18 +56,26 @@ pub(super) async fn run(
         head_sender,
         watched,
     );
+    let mut work = Work::new(running, account, background);
 
-    let mut ended = None;
+    let (mut ended, mut silent) = (None, false);
     let answered = std::future::poll_fn(|context| {
         if ended.is_none()
-            && let Poll::Ready(end) = work.as_mut().poll(context)
+            && let Poll::Ready(end) = Pin::new(&mut work).poll(context)
         {
             ended = Some(end);
         }
-        match Pin::new(&mut head).poll(context) {
-            Poll::Ready(Ok(head)) => Poll::Ready(Some(head)),
-            Poll::Ready(Err(_)) if ended.is_some() => Poll::Ready(None),
-            _ => Poll::Pending,
+        if !silent && let Poll::Ready(answered) = Pin::new(&mut head).poll(context) {
+            match answered {
+                Ok(head) => return Poll::Ready(Some(head)),
+                // The guest is gone. One in the background says why a moment later.
+                Err(_) => silent = true,
+            }
+        }
+        if silent && ended.is_some() {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
         }
     })
     .await;
@@ -95,7 +103,7 @@ pub(super) async fn run(
     }
 }
 
-fn work(
+fn begin(
     revision: Arc<Revision>,
     place: Place,
     exchange: Arc<Exchange>,
@@ -103,7 +111,7 @@ fn work(
     request: Request<Body>,
     head: oneshot::Sender<Head>,
     watched: Watched,
-) -> Work {
+) -> (Running, Arc<Account>) {
     let limits = revision.limits();
     let (account, timeout) = (Account::new(limits.cpu), limits.timeout);
     // Told to the exchange however this ends: also when the client leaves and all of it is dropped.
@@ -153,14 +161,15 @@ fn work(
             Ok(())
         }
     };
-    Box::pin(async move {
+    let charged = Arc::clone(&account);
+    let running = async move {
         let _place = place;
         let _watching = watching;
         let told = told;
         let ran = {
-            let guest = std::pin::pin!(tokio::time::timeout(timeout, Metered::new(guest, account)));
-            let ran = guest.await;
-            failed.fetch_or(ran.is_err(), Relaxed);
+            let guest = std::pin::pin!(guest);
+            let ran = within(timeout, Metered::new(guest, charged)).await;
+            failed.fetch_or(ran.is_none(), Relaxed);
             ran
         };
         let ended = ran.unwrap_or(Err(Failure::Timeout));
@@ -168,7 +177,26 @@ fn work(
             told.exchange.set_reason(failure.reason());
         }
         ended
+    };
+    (Box::pin(running), account)
+}
+
+/// What a guest ends with within the limit. A timer is made only for one that is not done at once.
+async fn within<F>(limit: Duration, mut guest: Metered<F>) -> Option<F::Output>
+where
+    F: Future + Unpin,
+{
+    let began = Instant::now();
+    let mut alarm = None;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(ended) = Pin::new(&mut guest).poll(context) {
+            return Poll::Ready(Some(ended));
+        }
+        let alarm =
+            alarm.get_or_insert_with(|| Box::pin(sleep(limit.saturating_sub(began.elapsed()))));
+        alarm.as_mut().poll(context).map(|()| None)
     })
+    .await
 }
 
 struct Told {

@@ -62,7 +62,16 @@ pub async fn replay(
         return Err(ReplayError::Request("no place".into()));
     };
     let watched = Watched::replaying(Observation::Replay(Arc::clone(&player)));
-    let response = invocation::run(revision, place, Arc::clone(&exchange), request, watched).await;
+    let background = tokio::runtime::Handle::current();
+    let response = invocation::run(
+        revision,
+        place,
+        Arc::clone(&exchange),
+        request,
+        watched,
+        background,
+    )
+    .await;
 
     let (head, mut body) = response.into_parts();
     let mut now = Message {
