@@ -56,7 +56,10 @@ pub(crate) fn all_components() -> Vec<PathBuf> {
 }
 
 /// The command under test: `CORACLE_BIN`, or the one beside the running test.
-pub(crate) fn coracle() -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+pub fn coracle() -> PathBuf {
     if let Some(path) = env::var_os("CORACLE_BIN") {
         return PathBuf::from(path);
     }
