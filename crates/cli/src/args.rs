@@ -12,8 +12,11 @@ use clap::{
 
 use crate::build::Building;
 
+mod bench;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use bench::{Bench, Format};
 
 /// Runs HTTP services as WebAssembly components.
 ///
@@ -30,6 +33,7 @@ Examples:
   coracle run shop blog                Several apps behind one listener
   coracle run auth.wasm                One component, no manifest
   coracle check                        What each part of the app here can reach
+  coracle bench http://localhost:8080/ Load a service, and say what it costs
 
 `coracle help run` tells more."
 )]
@@ -51,11 +55,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RecordingCommand,
     },
+    Bench(Box<Bench>),
     /// Compile the component on stdin: what `run` starts, so that a compiler bug ends another process
     #[command(hide = true)]
     CompileComponent {
         /// `sequential` or `concurrent`
         kind: String,
+    },
+    /// Run a command until stdin ends: what `bench --start` starts, so that nothing is left behind
+    #[command(hide = true, name = coracle_load::KEEPER)]
+    KeepProcess {
+        /// For `sh -c`
+        command: String,
     },
 }
 

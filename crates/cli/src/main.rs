@@ -9,6 +9,7 @@ use clap::Parser as _;
 use args::{Args, Command, RecordingCommand};
 
 mod args;
+mod bench;
 mod build;
 mod check;
 mod inspect;
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
         Command::Recording {
             command: RecordingCommand::Show { file },
         } => replay::show_file(&file),
+        Command::Bench(args) => return bench::bench(&args),
         Command::CompileComponent { kind } => return compile(&kind),
+        Command::KeepProcess { command } => return coracle_load::keep(&command),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
