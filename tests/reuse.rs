@@ -147,7 +147,7 @@ fn cpu_is_limited_for_each_request(generation: Generation) {
     let service = reusing(generation, "limits = { cpu = \"300ms\" }");
     let (before, mut turns) = (service.cpu_time(), 0);
     while service.cpu_time().saturating_sub(before) < Duration::from_millis(900) {
-        let answer = http::get(&service.url("/burn?spins=4000000"));
+        let answer = http::get(&service.url("/burn?spins=400000"));
         assert_eq!(answer.status, 200, "turn {turns}: {}", answer.body_text());
         turns += 1;
         assert_eq!(count(&service), turns);
