@@ -4,10 +4,14 @@
 //! route wins: a named host before any host, then, segment by segment from the left, text before `{x}` before `/*`, then named
 //! methods before any method. Two that are equal in this order and could answer one request are a tie, and a tie is an error.
 
-use std::cmp::Ordering;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap},
+};
 
 use crate::{
     app::{App, Route},
+    name::AppName,
     pattern::{self, PatternError},
     problem::{Problem, Problems, Related, Source, line_span, quote},
 };
@@ -196,8 +200,9 @@ pub fn conflict(a: &Route, b: &Route) -> bool {
 /// One problem for each, which names both files. The manifests are read again, only to show their lines.
 pub fn conflicts_between(apps: &[App]) -> Result<(), Problems> {
     let mut problems = Vec::new();
+    let mut claims = Claims::default();
     for (i, app) in apps.iter().enumerate() {
-        for earlier in apps.iter().take(i) {
+        for earlier in claims.meet(i, app).filter_map(|earlier| apps.get(earlier)) {
             if earlier.name == app.name {
                 problems.push(named_twice(earlier, app));
             }
@@ -213,6 +218,39 @@ pub fn conflicts_between(apps: &[App]) -> Result<(), Problems> {
     }
     let sources = apps.iter().filter_map(manifest_source).collect();
     Err(Problems::new(problems, sources))
+}
+
+/// What apps have claimed so far. Of many apps only those are compared that share a name, or a host and the shape of a path.
+#[derive(Default)]
+struct Claims<'a> {
+    names: HashMap<&'a AppName, Vec<usize>>,
+    paths: HashMap<(Option<&'a str>, String), Vec<usize>>,
+}
+
+impl<'a> Claims<'a> {
+    /// Claims for an app, and says which before it, in their order, may claim the same.
+    fn meet(&mut self, number: usize, app: &'a App) -> impl Iterator<Item = usize> + use<> {
+        let mut met = BTreeSet::new();
+        let mut claim = |holders: &mut Vec<usize>| {
+            met.extend(holders.iter().copied());
+            holders.push(number);
+        };
+        claim(self.names.entry(&app.name).or_default());
+        for route in &app.routes {
+            let place = (route.host.as_deref(), shape(&route.path));
+            claim(self.paths.entry(place).or_default());
+        }
+        met.remove(&number);
+        met.into_iter()
+    }
+}
+
+/// A path without the names of its parameters.
+fn shape(path: &str) -> String {
+    let shapes = path
+        .split('/')
+        .map(|segment| if is_parameter(segment) { "{}" } else { segment });
+    shapes.collect::<Vec<_>>().join("/")
 }
 
 fn named_twice(first: &App, second: &App) -> Problem {
