@@ -316,6 +316,7 @@ fn fingerprint(engine: &wasmtime::Engine, kind: Kind) -> String {
     let mut blake = Blake(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut blake);
     blake.0.update(kind.as_str().as_bytes());
+    blake.0.update(crate::shim::VERSION);
     format!(
         "{}-{}",
         kind.as_str(),

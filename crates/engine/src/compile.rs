@@ -17,7 +17,10 @@ use landlock::{Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use thiserror::Error;
 
-use crate::profile::{Kind, compiling};
+use crate::{
+    profile::{Kind, compiling},
+    shim,
+};
 
 /// The hidden subcommand under which a binary becomes the compiler.
 pub const CHILD_COMMAND: &str = "compile-component";
@@ -196,8 +199,10 @@ fn compile_standard_input(kind: Kind) -> Result<(), String> {
         .read_to_end(&mut component)
         .map_err(|error| format!("reading the component: {error}"))?;
     let engine = wasmtime::Engine::new(&compiling(kind)).map_err(|error| format!("{error:#}"))?;
-    let artifact = engine
-        .precompile_component(&component)
+    // What is wrong with a component is said of the component as it came.
+    let artifact = shim::without_shims(&component)
+        .and_then(|without| engine.precompile_component(&without).ok())
+        .map_or_else(|| engine.precompile_component(&component), Ok)
         .map_err(|error| format!("{error:#}"))?;
     std::io::stdout()
         .write_all(&artifact)

@@ -10,6 +10,7 @@ pub mod compile;
 pub mod limits;
 pub mod profile;
 pub mod read;
+mod shim;
 pub mod store;
 
 pub use account::{Account, Metered};
