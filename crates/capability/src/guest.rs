@@ -3,7 +3,7 @@
 //! In: what a component may do, and who is asking. Out: the state that host functions find: the table of resources, WASI's own
 //! contexts, the voice. Grants are not here: the linker's closures hold them (`link`).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use coracle_engine::{Account, Budget, Guest as EngineGuest, Limits, renew};
 use wasmtime::{Store, component::ResourceTable};
@@ -19,6 +19,7 @@ use wasmtime_wasi::{
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
+    config::{Environment, Variables},
     http::host::{Authority as HttpAuthority, Outbound},
     keyvalue::host::OpenBucket,
     logging::{Lines, Source, Speaker, capture::Captured, line::Voice},
@@ -41,7 +42,7 @@ pub struct Template {
     /// The component.
     pub component: Arc<str>,
     /// Environment variables.
-    pub environment: Arc<BTreeMap<String, String>>,
+    pub environment: Environment,
     /// Granted directories, opened once.
     pub files: WasiFilesystemCtx,
     /// The same, for reading only: what an invocation finds whose writes are held back.
@@ -58,6 +59,8 @@ pub struct Invocation {
     pub request_id: String,
     /// Where its use of time and memory is told.
     pub account: Arc<Account>,
+    /// Its variables, fixed from here on.
+    pub environment: Variables,
     /// What is done with its calls.
     pub observation: Observation,
 }
@@ -85,6 +88,7 @@ impl Guest {
         let Invocation {
             request_id,
             account,
+            environment,
             observation,
         } = invocation;
         let speaker = Arc::new(Speaker {
@@ -114,7 +118,7 @@ impl Guest {
             .allow_udp(false)
             .stdout(stdout)
             .stderr(stderr);
-        for (name, value) in template.environment.iter() {
+        for (name, value) in environment.iter() {
             builder.env(name, value);
         }
         if let Observation::Record(_) | Observation::Replay(_) = &observation {

@@ -212,7 +212,8 @@ fn link_import(
         ("wasi:config", version)
             if config::VERSIONS.contains(&version) && import.interface == "store" =>
         {
-            config::link(linker, import.name, authority.config.clone())?;
+            let values = authority.config.clone();
+            config::host::link(linker, import.name, values, Guest::handles)?;
             Ok(Linked::Yes)
         }
         ("wasi:logging", "0.1.0-draft" | "") if import.interface == "logging" => {

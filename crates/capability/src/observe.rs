@@ -25,6 +25,7 @@ pub use player::{Difference, Player};
 pub use recorder::Recorder;
 
 use crate::{
+    config::Config,
     contract::{Contract, Shared},
     keyvalue::{Door, KeyValue, overlay::Overlay},
     secrets::Secrets,
@@ -56,6 +57,17 @@ impl Observation {
             // Below the grant: what it refuses is refused, and is no effect.
             Observation::Hold(effects) => {
                 door.open_over(|backend| effects.bucket(name, || Overlay::new(backend)))
+            }
+        }
+    }
+
+    /// Puts the layer of this observation around the configuration of a component that is being read.
+    pub fn config(&self, values: Shared<Config>) -> Shared<Config> {
+        match self {
+            Observation::None | Observation::Hold(_) => values,
+            Observation::Record(recorder) => recorded(recorder, "", values),
+            Observation::Replay(player) => {
+                Arc::new(player::Replay::<Config>::new(Arc::clone(player), ""))
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use coracle_capability::{
     Authority, Template,
-    config::Values,
+    config::{self, Environment, Values},
     contract::Shared,
     http::{
         address::{Allowed, Network},
@@ -87,6 +87,8 @@ pub struct ComponentCounters {
     pub secrets: Arc<Counters>,
     /// Instances, when they serve more than one request.
     pub instances: Arc<InstanceCounts>,
+    /// Configuration read.
+    pub config: Arc<Counters>,
 }
 
 /// What linking needs of one component's grants.
@@ -109,7 +111,10 @@ pub fn authority(component: &Component, bound: &Bound, counters: &ComponentCount
         component: component.name.to_string(),
         buckets: Buckets::new(open.collect()),
         secrets: keyring(component, bound, counters),
-        config: Values::new(component.config.clone()),
+        config: Values::new(Arc::new(Meter::new(
+            Arc::new(config::Memory::new(component.config.clone())),
+            Arc::clone(&counters.config),
+        ))),
         clock: component.grants.clock,
         randomness: component.grants.randomness,
     }
@@ -150,7 +155,7 @@ pub fn template(
     Ok(Template {
         app: app.name.as_str().into(),
         component: component.name.as_str().into(),
-        environment: Arc::new(component.environment.clone()),
+        environment: Environment::fixed(component.environment.clone()),
         files: files(component, false)?,
         files_held: files(component, true)?,
         http: HttpAuthority {

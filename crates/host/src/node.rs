@@ -298,6 +298,7 @@ fn observe(
                     ("keyvalue", counters.keyvalue),
                     ("http", counters.http),
                     ("secrets", counters.secrets),
+                    ("config", counters.config),
                 ]
                 .map(|(capability, counters)| {
                     capability_use(app.as_str(), component.as_str(), capability, &counters)

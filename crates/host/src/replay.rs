@@ -2,11 +2,11 @@
 //!
 //! In: a recording and the bytes of a component. Out: the first difference, or none.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use coracle_capability::{
     Authority, LinkError, Template,
-    config::Values,
+    config::{Environment, Values},
     contract::Shared,
     http::{
         address::Allowed,
@@ -123,7 +123,7 @@ impl Replayer {
             secrets: Keyring::new(recording.component.clone(), ring.collect()),
             component: recording.component.clone(),
             buckets: Buckets::new(buckets),
-            config: Values::new(recording.config.clone()),
+            config: Values::default(),
             clock: recording.clock,
             randomness: recording.randomness,
         };
@@ -183,7 +183,7 @@ fn template(recording: &Recording, scratch: &Path) -> Result<Template, ReplayFai
     Ok(Template {
         app: recording.app.as_str().into(),
         component: recording.component.as_str().into(),
-        environment: Arc::new(BTreeMap::clone(&recording.environment)),
+        environment: Environment::fixed(recording.environment.clone()),
         files: preopened(
             directories
                 .iter()

@@ -67,12 +67,14 @@ impl Destination for Handler {
             exchange.set_component(Arc::clone(&revision.template().component));
             match admission.enter().await {
                 Ok(place) => {
-                    let (watched, request) = watching.begin(&exchange, request);
+                    let environment = revision.template().environment.now().await;
+                    let (watched, request) = watching.begin(&exchange, request, &environment);
                     let response = invocation::run(
                         revision,
                         place,
                         exchange,
                         request,
+                        environment,
                         watched.clone(),
                         background,
                     );

@@ -11,6 +11,7 @@ use anyhow::ensure;
 use coracle_backends::embedded::{Config, Store};
 use coracle_capability::{
     Authority, Template,
+    config::Environment,
     http::{
         client::{Client, Settings},
         grant::GrantSet,
@@ -226,7 +227,7 @@ fn template() -> Template {
     Template {
         app: "bench".into(),
         component: "auth".into(),
-        environment: Arc::new(BTreeMap::new()),
+        environment: Environment::fixed(BTreeMap::new()),
         files_held: files.clone(),
         files,
         http: HttpAuthority {

@@ -89,10 +89,8 @@ pub struct Recording {
     pub clock: bool,
     /// Whether it may draw secure randomness.
     pub randomness: bool,
-    /// Environment variables.
+    /// Environment variables, as they were when it began.
     pub environment: BTreeMap<String, String>,
-    /// Configuration.
-    pub config: BTreeMap<String, String>,
     /// Granted directories with what was in them.
     pub directories: Vec<Directory>,
     /// What it was asked.

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use coracle_capability::{Guest, Invocation};
+use coracle_capability::{Guest, Invocation, config::Variables};
 use coracle_engine::Account;
 use coracle_gateway::Body;
 use http::Request;
@@ -29,6 +29,8 @@ pub(super) struct Instance {
     pub(super) handler: Handler,
     /// Requests it was given so far.
     pub(super) served: u32,
+    /// The variables it began with.
+    pub(super) environment: Variables,
     /// Entries of Wasmtime's own table of tasks and streams when nothing runs.
     at_rest: usize,
 }
@@ -47,6 +49,7 @@ impl Instance {
     /// # Errors
     /// What the guest failed with while it was instantiated, or that the pool has no slot left.
     pub(super) async fn fresh(revision: &Revision, first: Invocation) -> wasmtime::Result<Self> {
+        let environment = Arc::clone(&first.environment);
         let mut store = revision.store(first);
         let handler = match &revision.handler {
             HandlerPre::P2(pre) => Handler::P2(pre.instantiate_async(&mut store).await?),
@@ -56,6 +59,7 @@ impl Instance {
             store,
             handler,
             served: 1,
+            environment,
             at_rest: 0,
         };
         instance.at_rest = instance.tasks();

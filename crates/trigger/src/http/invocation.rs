@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coracle_capability::{Invocation, observe::Observation};
+use coracle_capability::{Invocation, config::Variables, observe::Observation};
 use coracle_engine::{Account, Metered};
 use coracle_gateway::{Body, Exchange};
 use http::{Request, Response};
@@ -42,6 +42,7 @@ pub(super) async fn run(
     place: Place,
     exchange: Arc<Exchange>,
     request: Request<Body>,
+    environment: Variables,
     watched: Watched,
     background: runtime::Handle,
 ) -> Response<Body> {
@@ -52,7 +53,10 @@ pub(super) async fn run(
         place,
         Arc::clone(&exchange),
         Arc::clone(&failed),
-        request,
+        Asked {
+            request,
+            environment,
+        },
         head_sender,
         watched,
     );
@@ -103,15 +107,25 @@ pub(super) async fn run(
     }
 }
 
+/// What an invocation begins with.
+struct Asked {
+    request: Request<Body>,
+    environment: Variables,
+}
+
 fn begin(
     revision: Arc<Revision>,
     place: Place,
     exchange: Arc<Exchange>,
     failed: Failed,
-    request: Request<Body>,
+    asked: Asked,
     head: oneshot::Sender<Head>,
     watched: Watched,
 ) -> (Running, Arc<Account>) {
+    let Asked {
+        request,
+        environment,
+    } = asked;
     let limits = revision.limits();
     let (account, timeout) = (Account::new(limits.cpu), limits.timeout);
     // Told to the exchange however this ends: also when the client leaves and all of it is dropped.
@@ -132,6 +146,7 @@ fn begin(
                 revision.fresh(|| Invocation {
                     request_id: exchange.request_id.to_string(),
                     account: Arc::clone(&account),
+                    environment: Arc::clone(&environment),
                     observation: watched.observation.clone(),
                 })
             };
@@ -141,7 +156,7 @@ fn begin(
                 let mut instance = fresh().await.map_err(&fail)?;
                 return instance.call(request, Answer::to(head)).await.map_err(fail);
             };
-            let mut instance = match shelf.take() {
+            let mut instance = match shelf.take(&environment) {
                 Some(mut instance) => {
                     let request_id = exchange.request_id.to_string();
                     instance.begin(&revision, request_id, Arc::clone(&account));

@@ -4,12 +4,14 @@
 //! the last byte sent and the guest gone.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
+use coracle_capability::config::Variables;
 use coracle_capability::observe::{
     Effect, Effects, Message, Observation, Recorder, Recording, redact::conceal,
 };
@@ -59,11 +61,15 @@ impl Watching {
         &self,
         exchange: &Arc<Exchange>,
         request: Request<Body>,
+        environment: &Variables,
     ) -> (Watched, Request<Body>) {
         match self {
             Watching::Nobody => (Watched::default(), request),
             Watching::Recording(recordings) => match recordings.begin() {
-                Ok(recording) => record(Arc::clone(recordings), recording, exchange, request),
+                Ok(mut recording) => {
+                    recording.environment = BTreeMap::clone(environment);
+                    record(Arc::clone(recordings), recording, exchange, request)
+                }
                 Err(why) => {
                     tracing::warn!(request_id = %exchange.request_id, "not recorded: {why}");
                     (Watched::default(), request)

@@ -62,12 +62,14 @@ pub async fn replay(
         return Err(ReplayError::Request("no place".into()));
     };
     let watched = Watched::replaying(Observation::Replay(Arc::clone(&player)));
+    let environment = revision.template().environment.now().await;
     let background = tokio::runtime::Handle::current();
     let response = invocation::run(
         revision,
         place,
         Arc::clone(&exchange),
         request,
+        environment,
         watched,
         background,
     )

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use coracle_capability::config::Variables;
 use tokio::time::Instant;
 
 use super::{InstanceCounts, Reuse, Room, Waiting};
@@ -56,18 +57,21 @@ impl Shelf {
         &self.counts
     }
 
-    /// An instance for the next request, if one waits.
-    pub(in crate::http) fn take(&self) -> Option<Instance> {
-        let rested = {
-            let mut row = self.row();
-            // Whoever ends them may be late; they are not given out after their time all the same.
-            row.instances
-                .pop_back_if(|rested| rested.until > Instant::now())
-        };
-        rested.map(|rested| {
-            self.counts.count_reused();
-            rested.instance
-        })
+    /// An instance for the next request, if one waits that began with these variables.
+    pub(in crate::http) fn take(&self, environment: &Variables) -> Option<Instance> {
+        loop {
+            let rested = {
+                let mut row = self.row();
+                // Whoever ends them may be late; they are not given out after their time all the same.
+                row.instances
+                    .pop_back_if(|rested| rested.until > Instant::now())?
+            };
+            // A program reads its variables once: one that began with others is not asked again.
+            if Arc::ptr_eq(&rested.instance.environment, environment) {
+                self.counts.count_reused();
+                return Some(rested.instance);
+            }
+        }
     }
 
     /// Takes an instance whose request is over and left nothing behind, unless it has served as often as it may or too many wait.
