@@ -251,6 +251,38 @@ fn an_operator_s_file_that_is_wrong() {
     assert_said("operator-file-wrong", &names, &run.run());
 }
 
+#[test]
+fn values_that_the_operator_does_not_give_or_hold() {
+    let app = one(
+        "config",
+        "config = { region = { required = true } }\nenvironment = { LOG = { required = true } }",
+    );
+    let run = Coracle::new().app(&app);
+    let mut names = Names::of(&app);
+    names.add(run.dir(), "HERE");
+    assert_said("values-not-bound", &names, &run.run());
+
+    let both = ["config", "environment"].map(|of| format!("[{of}]\nbackend = \"settings\"\n"));
+    let host = format!(
+        "[backend.settings]\nkind = \"files\"\ndir = \"values\"\n{}",
+        both.concat()
+    );
+    let run = Coracle::new().app(&app);
+    fs::create_dir(run.dir().join("values")).unwrap();
+    let run = run.host_file(&host);
+    let mut names = Names::of(&app);
+    names.add(run.dir(), "HERE");
+    assert_said("values-not-allowed", &names, &run.run());
+
+    let allowed = format!("{host}[allow]\nvalues = [\"config\", \"environment\"]\n");
+    let run = Coracle::new().app(&app);
+    fs::create_dir(run.dir().join("values")).unwrap();
+    let run = run.host_file(&allowed);
+    let mut names = Names::of(&app);
+    names.add(run.dir(), "HERE");
+    assert_said("values-not-held", &names, &run.run());
+}
+
 /// A file where a component should be.
 fn assert_component(case: &str, bytes: &[u8]) {
     let manifest = "[app]\nname = \"shop\"\n\n[component.a]\nsource = \"a.wasm\"\n\n[[route]]\npath = \"/*\"\ncomponent = \"a\"\n";

@@ -11,7 +11,7 @@ use std::{
 
 use coracle_capability::{
     Authority, Template,
-    config::{self, Environment, Values},
+    config::{self, Config, Environment, Values},
     contract::Shared,
     http::{
         address::{Allowed, Network},
@@ -29,7 +29,7 @@ use coracle_capability::{
 use coracle_manifest::{
     Operator,
     app::{Access, App, Component, HttpGrant, HttpScheme},
-    name::{BucketName, SecretName},
+    name::{BucketName, ComponentName, SecretName},
     operator::{Identity, Trust},
 };
 use coracle_trigger::InstanceCounts;
@@ -72,6 +72,10 @@ pub struct Bound {
     pub buckets: BTreeMap<BucketName, Shared<KeyValue>>,
     /// Secrets, each with the name it is kept under.
     pub secrets: BTreeMap<SecretName, (Shared<Secrets>, String)>,
+    /// The operator's values above the manifest's configuration, by component.
+    pub config: BTreeMap<ComponentName, Shared<Config>>,
+    /// Environments, by component.
+    pub environments: BTreeMap<ComponentName, Environment>,
     /// Ports of the node that no guest may reach.
     pub control_ports: Vec<u16>,
 }
@@ -111,13 +115,19 @@ pub fn authority(component: &Component, bound: &Bound, counters: &ComponentCount
         component: component.name.to_string(),
         buckets: Buckets::new(open.collect()),
         secrets: keyring(component, bound, counters),
-        config: Values::new(Arc::new(Meter::new(
-            Arc::new(config::Memory::new(component.config.clone())),
-            Arc::clone(&counters.config),
-        ))),
+        config: configuration(component, bound, counters),
         clock: component.grants.clock,
         randomness: component.grants.randomness,
     }
+}
+
+fn configuration(component: &Component, bound: &Bound, counters: &ComponentCounters) -> Values {
+    let manifest = config::Memory::new(component.config.texts.clone());
+    let granted: Shared<Config> = match bound.config.get(&component.name) {
+        Some(operator) => Arc::new(config::Granted::new(Arc::clone(operator), manifest)),
+        None => Arc::new(manifest),
+    };
+    Values::new(Arc::new(Meter::new(granted, Arc::clone(&counters.config))))
 }
 
 fn keyring(component: &Component, bound: &Bound, counters: &ComponentCounters) -> Keyring {
@@ -155,7 +165,10 @@ pub fn template(
     Ok(Template {
         app: app.name.as_str().into(),
         component: component.name.as_str().into(),
-        environment: Environment::fixed(component.environment.clone()),
+        environment: match bound.environments.get(&component.name) {
+            Some(environment) => environment.clone(),
+            None => Environment::fixed(component.environment.texts.clone()),
+        },
         files: files(component, false)?,
         files_held: files(component, true)?,
         http: HttpAuthority {

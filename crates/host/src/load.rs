@@ -11,6 +11,7 @@ use std::{
 };
 
 use coracle_capability::{
+    config,
     http::client::{Client, Settings as HttpSettings},
     link,
     logging::Lines,
@@ -21,6 +22,7 @@ use coracle_manifest::{
     Operator, Problems,
     app::{self, App, Component, Secret},
     name::{AppName, BucketName, ComponentName},
+    operator::ValuesOf,
     route,
 };
 use coracle_trigger::{Admission, Handler, Reuse, Revision, Room};
@@ -96,6 +98,8 @@ pub struct LoadedApp {
 pub struct LoadedComponent {
     /// Where its artifact came from.
     pub origin: Origin,
+    /// Which backends stand above its configuration and its environment, in the operator's words.
+    pub values: [Option<String>; 2],
     /// Size of the `.wasm` file.
     pub size_bytes: u64,
     /// BLAKE3 of the file.
@@ -237,6 +241,11 @@ impl Loader {
                 }
             }
         }
+        for component in app.components.values() {
+            if let Err(more) = self.bind_values(&app, component, &mut bound).await {
+                problems.extend(more);
+            }
+        }
         if let Err(error) = self.client(&app) {
             problems.extend(
                 refusal::problem(
@@ -298,6 +307,8 @@ impl Loader {
                     );
                     let loaded = LoadedComponent {
                         origin: prepared.origin,
+                        values: ValuesOf::ALL
+                            .map(|of| self.resources.values_label(&app.name, component, of)),
                         size_bytes: prepared.size_bytes,
                         digest: prepared.digest,
                         admission,
@@ -333,6 +344,63 @@ impl Loader {
             components,
             admission: shared,
         })
+    }
+
+    /// The operator's values of one component. What it requires has to be there, as far as the backend can tell now.
+    async fn bind_values(
+        &self,
+        app: &App,
+        component: &Component,
+        bound: &mut Bound,
+    ) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        let mut refuse = |which: ValuesOf, why: String| {
+            let message = format!("{} of {}: {why}", which.as_str(), component.name);
+            let refused = refusal::problem(&app.manifest, "values", message, "", None);
+            problems.extend(refused.into());
+        };
+        let lacks = |which, key| {
+            let backend = self.resources.values_label(&app.name, component, which);
+            format!(
+                "backend {} does not hold {key:?}",
+                backend.unwrap_or_default()
+            )
+        };
+        match self
+            .resources
+            .values(&app.name, component, ValuesOf::Config)
+        {
+            Ok(Some(values)) => {
+                for key in &component.config.required {
+                    let call = config::Call::Get { key: key.clone() };
+                    if let Ok(config::Reply::Value(None)) = values.call(call).await {
+                        refuse(ValuesOf::Config, lacks(ValuesOf::Config, key));
+                    }
+                }
+                bound.config.insert(component.name.clone(), values);
+            }
+            Ok(None) => {}
+            Err(error) => refuse(ValuesOf::Config, error.to_string()),
+        }
+        match self.resources.environment(&app.name, component).await {
+            Ok(Some(environment)) => {
+                let variables = environment.now().await;
+                for name in &component.environment.required {
+                    if !variables.contains_key(name) {
+                        refuse(ValuesOf::Environment, lacks(ValuesOf::Environment, name));
+                    }
+                }
+                let name = component.name.clone();
+                bound.environments.insert(name, environment);
+            }
+            Ok(None) => {}
+            Err(error) => refuse(ValuesOf::Environment, error.to_string()),
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
     }
 
     fn prepare(&self, component: &Component) -> Result<Prepared, Problems> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use coracle_engine::Origin;
-use coracle_manifest::app::{Access, Component, HttpScheme};
+use coracle_manifest::app::{Access, Component, HttpScheme, Values};
 
 use crate::load::{Loaded, LoadedApp};
 
@@ -36,8 +36,8 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
             route.path, route.component
         );
     }
-    for (name, component) in &loaded.components {
-        let origin = match component.origin {
+    for (name, loaded_component) in &loaded.components {
+        let origin = match loaded_component.origin {
             Origin::Cached => "from cache",
             // Why it was compiled again is told where that happens.
             Origin::Compiled | Origin::Rebuilt => "compiled",
@@ -45,7 +45,7 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
         let _ = writeln!(
             text,
             "  component {name}: {} KB, {origin}",
-            component.size_bytes.div_ceil(1_000)
+            loaded_component.size_bytes.div_ceil(1_000)
         );
         if let Some(component) = app.components.get(name) {
             if let Some(reuse) = &component.reuse {
@@ -55,14 +55,18 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
                     reuse.requests
                 );
             }
-            for line in grants(loaded, component) {
+            for line in grants(loaded, component, &loaded_component.values) {
                 let _ = writeln!(text, "    may {line}");
             }
         }
     }
 }
 
-fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
+fn grants(
+    loaded: &LoadedApp,
+    component: &Component,
+    [config, environment]: &[Option<String>; 2],
+) -> Vec<String> {
     let mut lines = Vec::new();
     let grants = &component.grants;
     for grant in &grants.keyvalue {
@@ -114,6 +118,8 @@ fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
         };
         lines.push(format!("{right} secret {}", grant.name));
     }
+    lines.extend(values("configuration", &component.config, config));
+    lines.extend(values("environment", &component.environment, environment));
     if grants.clock {
         lines.push("read clocks and set timers".into());
     }
@@ -124,6 +130,17 @@ fn grants(loaded: &LoadedApp, component: &Component) -> Vec<String> {
         lines.push("do nothing but compute and answer".into());
     }
     lines
+}
+
+/// Where a component's values come from, never what they are.
+fn values(what: &str, written: &Values, backend: &Option<String>) -> Option<String> {
+    let from = match (backend, written.texts.is_empty()) {
+        (Some(backend), false) => format!("{backend}, then the manifest"),
+        (Some(backend), true) => backend.clone(),
+        (None, false) => "the manifest".into(),
+        (None, true) => return None,
+    };
+    Some(format!("read {what} ({from})"))
 }
 
 fn access(access: Access) -> &'static str {

@@ -1,4 +1,4 @@
-//! The named resources of the node: which backend stands behind each bucket.
+//! The resources of the node: which backend stands behind each bucket and secret, and above each component's values.
 //!
 //! In: the buckets of an app. Out: backends, the same one for as long as the node runs, seeded once. With no word of the operator a
 //! bucket is embedded under the state directory.
@@ -14,19 +14,21 @@ use std::{
 
 use coracle_backends::{
     embedded::{Config, OpenError, Store},
+    environment::Spelling,
     redis::{BucketSettings, KeyPath},
 };
 use coracle_capability::{
+    config::{self, Config as Values, Environment, Granted},
     contract::{CallError as _, Contract, Shared},
     keyvalue::{Call, KeyValue, Memory},
-    layer::{Breaker, Deadline, Tolerance},
+    layer::{Breaker, Deadline, Notice, Tolerance},
     secrets::{self, Secrets},
 };
 use coracle_manifest::{
     Operator,
-    app::{Bucket, BucketBackend, Secret},
+    app::{self, Bucket, BucketBackend, Component, Secret},
     name::AppName,
-    operator::{Backend, Binding, Redis},
+    operator::{Backend, Binding, Redis, ValuesOf},
 };
 use thiserror::Error;
 
@@ -57,6 +59,9 @@ pub enum ResourceError {
     /// What the operator binds it to cannot keep it.
     #[error("{0}")]
     Binding(String),
+    /// An environment that is not known.
+    #[error("{0}")]
+    Environment(config::Error),
     /// The seed file cannot be read.
     #[error("reading {path}: {source}")]
     ReadSeed {
@@ -226,6 +231,80 @@ impl Resources {
         })
     }
 
+    /// What the operator puts above a component's values. `None` where only the manifest speaks.
+    ///
+    /// # Errors
+    /// See [`ResourceError`].
+    pub fn values(
+        &self,
+        app: &AppName,
+        component: &Component,
+        which: ValuesOf,
+    ) -> Result<Option<Shared<Values>>, ResourceError> {
+        let Some(binding) = self.values_binding(app, component, which) else {
+            return Ok(None);
+        };
+        let spelling = match which {
+            ValuesOf::Config => Spelling::Key,
+            ValuesOf::Environment => Spelling::Variable,
+        };
+        let below = binding.path.as_deref();
+        let kept = match &binding.settings {
+            Backend::Files(settings) => bounded(Vendors::values_in_files(&settings.dir, below)),
+            Backend::Environment(settings) => {
+                Vendors::values_in_environment(&settings.prefix, below, spelling)
+            }
+            Backend::Memory | Backend::Embedded | Backend::Redis(_) | Backend::Vault(_) => {
+                let why = format!("backend {} keeps no configuration", binding.backend);
+                return Err(ResourceError::Binding(why));
+            }
+        };
+        let (component, backend) = (component.name.as_str(), binding.backend.as_str());
+        let told = Notice::new(kept, app.as_str(), component, backend);
+        Ok(Some(Arc::new(told)))
+    }
+
+    /// The environment of a component whose operator has a word on it, read now.
+    ///
+    /// # Errors
+    /// When it cannot be read now: a component without its environment is not served.
+    pub async fn environment(
+        &self,
+        app: &AppName,
+        component: &Component,
+    ) -> Result<Option<Environment>, ResourceError> {
+        let Some(operator) = self.values(app, component, ValuesOf::Environment)? else {
+            return Ok(None);
+        };
+        let manifest = config::Memory::new(component.environment.texts.clone());
+        let granted = Arc::new(Granted::new(operator, manifest));
+        let read = Environment::read(granted).await;
+        read.map(Some).map_err(ResourceError::Environment)
+    }
+
+    /// Which backend stands above a component's values, for a person.
+    pub fn values_label(
+        &self,
+        app: &AppName,
+        component: &Component,
+        which: ValuesOf,
+    ) -> Option<String> {
+        let binding = self.values_binding(app, component, which)?;
+        Some(binding.backend.to_string())
+    }
+
+    /// A mock of a profile stands before the operator's word.
+    fn values_binding(
+        &self,
+        app: &AppName,
+        component: &Component,
+        which: ValuesOf,
+    ) -> Option<Binding> {
+        let written = written(component, which);
+        let binding = || self.operator.values_binding(app, &component.name, which);
+        if written.mock { None } else { binding() }
+    }
+
     async fn in_redis(
         &self,
         app: &AppName,
@@ -317,6 +396,14 @@ impl Resources {
             .entry(key)
             .or_insert_with(|| Arc::new(Memory::default()));
         (Arc::clone(backend), is_new)
+    }
+}
+
+/// What the manifest says of them.
+pub fn written(component: &Component, which: ValuesOf) -> &app::Values {
+    match which {
+        ValuesOf::Config => &component.config,
+        ValuesOf::Environment => &component.environment,
     }
 }
 

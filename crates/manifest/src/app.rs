@@ -3,7 +3,13 @@
 //! Everything here is a checked value. Paths are absolute, names are well formed, every component, bucket and route
 //! that is referred to exists. What the operator allows is a separate question (`operator`).
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use crate::{
     interface::InterfaceName,
@@ -41,9 +47,9 @@ pub struct Component {
     /// How to make `source`, when the manifest says so.
     pub build: Option<Build>,
     /// Values for `wasi:config`.
-    pub config: BTreeMap<String, String>,
+    pub config: Values,
     /// Environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Values,
     /// Which of its imports other components answer, in the order of the file. They form no circle, filters counted in.
     pub links: Vec<Link>,
     /// What it may reach.
@@ -83,6 +89,17 @@ pub enum Instance {
     Shared,
     /// One of this link's own.
     Own,
+}
+
+/// What a manifest says of a component's configuration, or of its environment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    /// Texts by key; the operator's stand above them.
+    pub texts: BTreeMap<String, String>,
+    /// Keys without a text here: the operator has to give one (`Operator::values_binding`), or the profile.
+    pub required: BTreeSet<String>,
+    /// Whether the profile wrote them: then they stand alone, whatever `host.toml` binds.
+    pub mock: bool,
 }
 
 /// A command that produces a component.

@@ -1,7 +1,8 @@
 //! The operator's word. In: `host.toml`. Out: `Operator`, which says what of an app's grants holds on this host.
 //!
-//! It says what stands behind each named resource (`[backend]`, `[bucket]`, `[secret]`), whom outbound TLS trusts (`[outbound]`),
-//! what a component may use (`[limits]`) and what may be granted at all (`[allow]`); each for every app, or for one.
+//! It says what stands behind each named resource (`[backend]`, `[bucket]`, `[secret]`), which values stand above the manifest's
+//! (`[config]`, `[environment]`), whom outbound TLS trusts (`[outbound]`), what a component may use (`[limits]`) and what may be granted
+//! at all (`[allow]`); each for every app, or for one.
 //!
 //! A grant is effective only where the manifest asks and the host allows. Without a word from the operator, an app reaches public
 //! addresses and directories inside its own folder; special addresses and the host's paths come from here alone.
@@ -16,7 +17,7 @@ use crate::{
     address,
     app::{App, HostPattern},
     document, lookup,
-    name::{AppName, BackendName, BucketName, SecretName},
+    name::{AppName, BackendName, BucketName, ComponentName, SecretName},
     network::Network,
     problem::{Problem, Problems, Source},
     reader::Reader,
@@ -30,11 +31,13 @@ mod outbound;
 mod read;
 mod refuse;
 mod shown;
+mod values;
 
 pub use backend::{Backend, BackendKind, Credential, Endpoint, Environment, Files, Redis, Vault};
 pub use binding::Binding;
 pub use limits::HostLimits;
 pub use outbound::{Identity, OutboundTls, Trust};
+pub use values::ValuesOf;
 
 /// The name of the operator's file.
 pub const OPERATOR_FILE: &str = "host.toml";
@@ -55,6 +58,9 @@ pub struct Operator {
 struct Word {
     buckets: BTreeMap<BucketName, Binding>,
     secrets: BTreeMap<SecretName, Binding>,
+    values: BTreeMap<ValuesOf, Binding>,
+    /// Only of one app.
+    components: BTreeMap<ComponentName, BTreeMap<ValuesOf, Binding>>,
     outbound: outbound::Outbound,
     limits: HostLimits,
     allow: Allow,
@@ -71,6 +77,8 @@ pub struct Allow {
     pub directories: Vec<PathBuf>,
     /// Secrets bound for every app that this one may have.
     pub secrets: Vec<SecretName>,
+    /// Values bound for every app that this one may have.
+    pub values: Vec<ValuesOf>,
 }
 
 /// Reads the operator's file.
@@ -118,6 +126,7 @@ impl Operator {
             allow.networks.extend_from_slice(&own.networks);
             allow.directories.extend_from_slice(&own.directories);
             allow.secrets.extend_from_slice(&own.secrets);
+            allow.values.extend_from_slice(&own.values);
         }
         allow
     }
@@ -132,7 +141,7 @@ impl Operator {
         self.allowed(app).hosts
     }
 
-    /// Refuses an app whose grants reach beyond what is allowed, whose secrets are not bound, or whose limits are above the
+    /// Refuses an app whose grants reach beyond what is allowed, whose secrets or required values are not bound, or whose limits are above the
     /// ceiling. What a name resolves to is asked when it is dialled.
     ///
     /// # Errors

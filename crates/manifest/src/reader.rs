@@ -15,6 +15,17 @@ mod table;
 
 pub(crate) use table::{Shape, Table, TextOrTable};
 
+/// A text under its key; `None` is required and given elsewhere.
+pub(crate) type Text = (Spanned<String>, Option<String>);
+
+const TEXT: Shape = Shape {
+    known: &[("required", "required = true")],
+    later: &[(
+        "secret",
+        "grant the secret: `secrets = [{ name = \"NAME\" }]`",
+    )],
+};
+
 /// Reads one source and gathers its problems.
 #[derive(Debug)]
 pub(crate) struct Reader<'s> {
@@ -133,8 +144,8 @@ impl<'s> Reader<'s> {
         Some(Spanned::new(value.span(), strings))
     }
 
-    /// A table of texts under any keys.
-    pub(crate) fn texts(&mut self, table: &Table<'_>, key: &str) -> Vec<(Spanned<String>, String)> {
+    /// A table of texts under any keys; `None` is one that has to be given elsewhere: `{ required = true }`.
+    pub(crate) fn texts(&mut self, table: &Table<'_>, key: &str) -> Vec<Text> {
         let mut texts = Vec::new();
         let Some(value) = table.keys.get(key) else {
             return texts;
@@ -144,12 +155,22 @@ impl<'s> Reader<'s> {
             return texts;
         };
         for (name, value) in in_order(entries) {
+            let named = || Spanned::new(name.span(), name.get_ref().to_string());
             match value.get_ref() {
-                DeValue::String(text) => {
-                    texts.push((
-                        Spanned::new(name.span(), name.get_ref().to_string()),
-                        text.to_string(),
-                    ));
+                DeValue::String(text) => texts.push((named(), Some(text.to_string()))),
+                DeValue::Table(keys) => {
+                    let entry = self.checked(Table {
+                        keys,
+                        span: value.span(),
+                        path: table.path_of(&format!("{key}.{}", name.get_ref())),
+                        shape: &TEXT,
+                    });
+                    if !entry.keys.contains_key("required") {
+                        self.missing(&entry, "required");
+                    }
+                    if self.flag(&entry, "required") {
+                        texts.push((named(), None));
+                    }
                 }
                 other => {
                     let path = table.path_of(&format!("{key}.{}", name.get_ref()));

@@ -13,7 +13,7 @@ use crate::{
     lookup::{Kind, existing},
     name::ComponentName,
     problem::{Span, line_of, quote},
-    reader::Reader,
+    reader::{Reader, Text},
     route::{self, described},
     suggest::nearest,
     written::{self, Manifest, Overrides, Profile, known_components},
@@ -164,8 +164,11 @@ fn components(
                 name: name.clone(),
                 source,
                 build,
-                config: texts(&made.config),
-                environment: texts(&made.environment),
+                config: values(&made.config, over.and_then(|(_, o)| o.config.as_deref())),
+                environment: values(
+                    &made.environment,
+                    over.and_then(|(_, o)| o.environment.as_deref()),
+                ),
                 links,
                 grants,
                 limits: written.limits.clone(),
@@ -190,17 +193,29 @@ fn overlaid(base: &Overrides, over: Option<&Overrides>) -> Overrides {
     if over.build.is_some() {
         made.build = over.build.clone();
     }
-    made.config.extend(over.config.iter().cloned());
-    made.environment.extend(over.environment.iter().cloned());
     made
 }
 
-/// Later ones win, so a profile's values replace those below it.
-fn texts(written: &[(Spanned<String>, String)]) -> BTreeMap<String, String> {
-    written
-        .iter()
-        .map(|(key, value)| (key.get_ref().clone(), value.clone()))
-        .collect()
+/// A profile's values replace those of their keys; where it says any, even none, the operator's are not asked for.
+fn values(written: &Option<Vec<Text>>, over: Option<&[Text]>) -> app::Values {
+    let mut values = app::Values {
+        mock: over.is_some(),
+        ..app::Values::default()
+    };
+    for (key, value) in written.iter().flatten().chain(over.unwrap_or_default()) {
+        let key = key.get_ref().clone();
+        match value {
+            Some(text) => {
+                values.required.remove(&key);
+                values.texts.insert(key, text.clone());
+            }
+            None => {
+                values.texts.remove(&key);
+                values.required.insert(key);
+            }
+        }
+    }
+    values
 }
 
 fn source(

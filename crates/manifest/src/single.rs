@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    app::{App, Bucket, BucketBackend, Component, Grants, Limits, Route, Secret},
+    app::{App, Bucket, BucketBackend, Component, Grants, Limits, Route, Secret, Values},
     document, lookup,
     name::{AppName, BucketName, ComponentName, NameError, SecretName, well_formed},
     problem::{Problem, Problems, Related, Source, Span, quote},
@@ -97,8 +97,8 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         name: name.clone(),
         source,
         build: None,
-        config: BTreeMap::new(),
-        environment: BTreeMap::new(),
+        config: Values::default(),
+        environment: Values::default(),
         links: Vec::new(),
         grants,
         limits: Limits::default(),

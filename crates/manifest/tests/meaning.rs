@@ -86,9 +86,9 @@ fn a_profile_merges_values_and_takes_the_build_with_the_source() {
     let auth = &app.components[&component("auth")];
     assert_eq!(auth.source, app.dir.join("b.wasm"));
     assert_eq!(auth.build, None);
-    assert_eq!(auth.config["issuer"], "other");
-    assert_eq!(auth.config["kept"], "yes");
-    assert_eq!(auth.environment["LOG"], "info");
+    assert_eq!(auth.config.texts["issuer"], "other");
+    assert_eq!(auth.config.texts["kept"], "yes");
+    assert_eq!(auth.environment.texts["LOG"], "info");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use coracle_manifest::{
     App, Operator,
     app::Limits,
     load,
-    name::{AppName, BackendName, BucketName, SecretName},
-    operator::{self, Backend, Credential, Identity, Trust},
+    name::{AppName, BackendName, BucketName, ComponentName, SecretName},
+    operator::{self, Backend, Credential, Identity, Trust, ValuesOf},
 };
 
 fn host() -> Operator {
@@ -231,4 +231,66 @@ fn a_link_to_a_credential_is_kept_so_that_it_can_be_exchanged() {
     let shown = vault.token.to_string();
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(shown.contains("current/token"), "{shown}");
+}
+
+/// Backend and path of the values that hold.
+fn values(app_name: &str, component: &str, which: ValuesOf) -> Option<(String, Option<String>)> {
+    let host = operator::load(Path::new("tests/ui/host-values-valid.toml")).unwrap();
+    let component = ComponentName::parse(component).unwrap();
+    let binding = host.values_binding(&app(app_name), &component, which)?;
+    Some((binding.backend.to_string(), binding.path))
+}
+
+#[test]
+fn values_are_the_components_own_or_its_apps_or_those_that_every_app_may_have() {
+    let found = |backend: &str, path: &str| Some((backend.to_owned(), Some(path.to_owned())));
+    let config = |app, component| values(app, component, ValuesOf::Config);
+    assert_eq!(config("shop", "orders"), found("settings", "shop/orders"));
+    assert_eq!(config("shop", "carts"), found("settings", "shop"));
+    assert_eq!(config("auth", "tokens"), None);
+    let environment = |app, component| values(app, component, ValuesOf::Environment);
+    assert_eq!(environment("shop", "orders"), found("shop-env", "ORDERS_"));
+    assert_eq!(environment("shop", "carts"), None);
+    assert_eq!(environment("auth", "tokens"), found("shop-env", "ALL_"));
+}
+
+#[test]
+fn values_that_a_profile_writes_need_no_operator_and_lack_nothing() {
+    let host = operator::load(Path::new("tests/ui/host-values-valid.toml")).unwrap();
+    let file = std::env::temp_dir().join(format!("coracle-values-{}.toml", std::process::id()));
+    let manifest = r#"
+        [app]
+        name = "blog"
+        [component.posts]
+        source = "/dev/null"
+        build = { command = "true" }
+        config = { region = { required = true }, title = "A blog" }
+        [[route]]
+        path = "/*"
+        component = "posts"
+        [profile.test.component.posts]
+        config = { region = "eu" }
+        [profile.lacking.component.posts]
+        config = {}
+    "#;
+    std::fs::write(&file, manifest).unwrap();
+    let app = |profile| load(&file, Some(profile)).unwrap();
+    let test = app("test");
+    assert_eq!(host.permits(&test).map_err(|p| p.to_string()), Ok(()));
+    let config = &test.components["posts"].config;
+    assert!(config.mock && config.required.is_empty());
+    assert_eq!(
+        (
+            config.texts["region"].as_str(),
+            config.texts["title"].as_str()
+        ),
+        ("eu", "A blog")
+    );
+    let refused = host.permits(&app("lacking")).unwrap_err().to_string();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        refused.contains("error[no-value]: the profile `lacking` gives `region` no value")
+            && refused.contains("fix: write it in `[profile.lacking.component.posts.config]`"),
+        "{refused}"
+    );
 }

@@ -9,12 +9,13 @@ use std::{
 };
 
 use coracle_backends::{
-    environment::{Config as EnvironmentConfig, Environment},
+    environment::{Config as EnvironmentConfig, Environment, Spelling, Values},
     files::{Config as FilesConfig, Directory},
     redis::{Client as RedisClient, Config as RedisConfig, Password},
     vault::{Config as VaultConfig, Vault},
 };
 use coracle_capability::{
+    config::Config,
     contract::Shared,
     http::tls::TlsSettings,
     secrets::{Call, Reply, Revealed, SecretValue, Secrets},
@@ -156,6 +157,21 @@ impl Vendors {
     /// The secrets in the host's environment.
     pub(super) fn environment(prefix: &str) -> Shared<Secrets> {
         Environment::new(&EnvironmentConfig::new(prefix)).secrets()
+    }
+
+    /// The values in files of a directory, or of one below it.
+    pub(super) fn values_in_files(dir: &Path, below: Option<&str>) -> Shared<Config> {
+        Directory::new(FilesConfig::new(dir).below(below)).values()
+    }
+
+    /// The values in the host's environment.
+    pub(super) fn values_in_environment(
+        prefix: &str,
+        below: Option<&str>,
+        spelling: Spelling,
+    ) -> Shared<Config> {
+        let prefix = format!("{prefix}{}", below.unwrap_or_default());
+        Values::new(&EnvironmentConfig::new(prefix), spelling).values()
     }
 
     async fn credential(

@@ -17,9 +17,9 @@ pub enum Backend {
     Redis(Redis),
     /// Secrets, and buckets, in a Vault KV v2 mount.
     Vault(Vault),
-    /// Secrets, each a file of one directory.
+    /// Secrets, or values of components, each a file of one directory.
     Files(Files),
-    /// Secrets, each an environment variable of the host.
+    /// Secrets, or values of components, each an environment variable of the host.
     Environment(Environment),
 }
 
@@ -166,6 +166,11 @@ impl BackendKind {
     /// Whether a secret can be bound to it.
     pub fn keeps_secrets(self) -> bool {
         matches!(self, Self::Vault | Self::Files | Self::Environment)
+    }
+
+    /// Whether configuration and environments can be bound to it.
+    pub fn keeps_values(self) -> bool {
+        matches!(self, Self::Files | Self::Environment)
     }
 }
 

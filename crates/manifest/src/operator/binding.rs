@@ -12,7 +12,8 @@ pub struct Binding {
     /// Its settings.
     pub settings: Backend,
     /// Where, from the backend's own root: below a vault's mount, a key prefix of a Redis, below the directory, after the
-    /// variables' prefix. A secret always has one; a bucket without has the place the host gives it, by app and name.
+    /// variables' prefix. A secret always has one; a bucket without has the place the host gives it, by app and name; values without
+    /// are all that the backend holds.
     pub path: Option<String>,
     /// The field at `path`: a vault's secret has one, nothing else has.
     pub field: Option<String>,

@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use self::{backend::Declared, binding::Whose};
+use self::{backend::Declared, binding::Whose, values::Placed};
 use super::{Allow, HostLimits, Operator, Word, limits::beyond, shown::inside};
 use crate::{
     app::HostPattern,
@@ -29,12 +29,15 @@ mod credential;
 mod endpoint;
 mod outbound;
 mod place;
+mod values;
 
 const HOST: Shape = Shape {
     known: &[
         ("backend", "[backend.NAME]"),
         ("bucket", "[bucket.NAME]"),
         ("secret", "[secret.NAME]"),
+        ("config", "[config]"),
+        ("environment", "[environment]"),
         ("outbound", "[outbound]"),
         ("limits", "[limits.max]"),
         ("allow", "[allow]"),
@@ -51,6 +54,9 @@ const APP: Shape = Shape {
     known: &[
         ("bucket", "[app.NAME.bucket.NAME]"),
         ("secret", "[app.NAME.secret.NAME]"),
+        ("config", "[app.NAME.config]"),
+        ("environment", "[app.NAME.environment]"),
+        ("component", "[app.NAME.component.NAME.config]"),
         ("outbound", "[app.NAME.outbound]"),
         ("limits", "[app.NAME.limits.max]"),
         ("allow", "[app.NAME.allow]"),
@@ -75,6 +81,7 @@ const ALLOW: Shape = Shape {
         ("networks", "networks = [\"10.0.0.0/8\"]"),
         ("directories", "directories = [\"/srv/data\"]"),
         ("secrets", "secrets = [\"tax-key\"]"),
+        ("values", "values = [\"config\", \"environment\"]"),
     ],
     later: &[("resources", "every resource is the app's own for now")],
 };
@@ -84,25 +91,29 @@ pub(super) fn operator(reader: &mut Reader<'_>, document: &DeTable<'_>, dir: &Pa
     let root = reader.root(document, &HOST);
     let declared = backend::backends(reader, &root, dir);
     credential::check_references(reader, &declared);
-    let every = word(reader, &root, &declared, Whose::Every, dir);
+    let mut placed = Placed::new();
+    let every = word(reader, &root, &declared, &mut placed, Whose::Every, dir);
     let shared: Vec<&str> = names_in(&root, "secret");
     check_allowed_secrets(reader, &root, &shared);
     let mut apps = BTreeMap::new();
     for (key, table) in reader.named(&root, "app", &APP) {
-        let own = word(reader, &table, &declared, Whose::Own, dir);
+        let mut own = word(reader, &table, &declared, &mut placed, Whose::Own, dir);
+        own.components = values::components(reader, &table, &declared, &mut placed);
         check_allowed_secrets(reader, &table, &shared);
         if let Some(name) = parsed_name(reader, &key, AppName::parse) {
             apps.insert(name, own);
         }
     }
     let named = |d: Declared| d.name.zip(d.settings);
-    Operator {
+    let operator = Operator {
         file: Some(reader.source.file.clone()),
         source: Some(reader.source.concealed()),
         backends: declared.into_iter().filter_map(named).collect(),
         every,
         apps,
-    }
+    };
+    values::check_secrets(reader, &operator, &placed);
+    operator
 }
 
 /// The names below `key`, whatever is wrong with what they name.
@@ -117,12 +128,15 @@ fn word(
     reader: &mut Reader<'_>,
     table: &Table<'_>,
     declared: &[Declared],
+    placed: &mut Placed,
     whose: Whose,
     dir: &Path,
 ) -> Word {
     Word {
         buckets: binding::buckets(reader, table, declared, whose),
         secrets: binding::secrets(reader, table, declared),
+        values: values::values(reader, table, declared, placed),
+        components: BTreeMap::new(),
         outbound: outbound::outbound(reader, table, dir),
         limits: host_limits(reader, table),
         allow: allow(reader, table),
@@ -190,6 +204,7 @@ fn allow(reader: &mut Reader<'_>, parent: &Table<'_>) -> Allow {
         secrets: each(reader, &table, "secrets", |reader, text| {
             parsed_name(reader, text, SecretName::parse)
         }),
+        values: each(reader, &table, "values", values::allowed),
     }
 }
 

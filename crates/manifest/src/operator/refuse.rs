@@ -13,6 +13,7 @@ use crate::{
 mod limit;
 mod secret;
 mod slip;
+mod values;
 
 pub(super) fn unpermitted(app: &App, operator: &Operator) -> Result<(), Problems> {
     let mut refusals = Refusals {
@@ -26,9 +27,11 @@ pub(super) fn unpermitted(app: &App, operator: &Operator) -> Result<(), Problems
         refusals.hosts(component);
         refusals.directories(component);
         secret::unbound(&mut refusals, component);
+        values::missing(&mut refusals, component);
         limit::above_ceiling(&mut refusals, component);
     }
     slip::buckets(&mut refusals);
+    values::slips(&mut refusals);
     if refusals.problems.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use crate::{
     app::{Limits, Reuse},
     name::ComponentName,
     problem::{Span, quote},
-    reader::{Reader, Shape, Table},
+    reader::{Reader, Shape, Table, Text},
     suggest::nearest,
 };
 
@@ -32,8 +32,9 @@ pub(crate) struct Component {
 pub(crate) struct Overrides {
     pub(crate) source: Option<Spanned<String>>,
     pub(crate) build: Option<Build>,
-    pub(crate) config: Vec<(Spanned<String>, String)>,
-    pub(crate) environment: Vec<(Spanned<String>, String)>,
+    /// `None` is no word.
+    pub(crate) config: Option<Vec<Text>>,
+    pub(crate) environment: Option<Vec<Text>>,
 }
 
 /// A build as written.
@@ -147,12 +148,15 @@ impl Overrides {
     }
 
     fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Self {
-        let config = reader.texts(table, "config");
-        let environment = reader.texts(table, "environment");
-        for (key, value) in &environment {
+        let mut texts = |key| {
+            let said = table.keys.contains_key(key);
+            said.then(|| reader.texts(table, key))
+        };
+        let (config, environment) = (texts("config"), texts("environment"));
+        for (key, value) in environment.iter().flatten() {
             if key.get_ref().is_empty()
                 || key.get_ref().contains(['=', '\0'])
-                || value.contains('\0')
+                || value.as_ref().is_some_and(|value| value.contains('\0'))
             {
                 let message = format!("{} cannot be an environment variable", quote(key.get_ref()));
                 let fix = "a variable's name is not empty and holds no `=`; neither name nor value holds a zero byte";

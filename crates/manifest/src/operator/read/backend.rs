@@ -12,7 +12,7 @@ use super::{
     credential::{self, Reference},
     endpoint::{self, EndpointError, Protocol},
     outbound::pem,
-    place,
+    place, values,
 };
 use crate::{
     lookup::{Kind, present},
@@ -346,7 +346,7 @@ fn ca(
 
 fn prefix(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<String> {
     let Some(text) = reader.string(table, "prefix") else {
-        return (!table.keys.contains_key("prefix")).then(|| "CORACLE_SECRET_".into());
+        return (!table.keys.contains_key("prefix")).then(|| values::SECRETS.into());
     };
     if !place::is_variable(text.get_ref()) {
         let message = match text.get_ref().as_str() {

@@ -90,7 +90,7 @@ pub(super) fn secrets(
 }
 
 /// The backend that is named, when it is there and of a kind that keeps `what`.
-fn backend<'d>(
+pub(super) fn backend<'d>(
     reader: &mut Reader<'_>,
     table: &Table<'_>,
     declared: &'d [Declared],
@@ -115,7 +115,11 @@ fn backend<'d>(
     None
 }
 
-fn bound(backend: &Declared, path: Option<String>, field: Option<String>) -> Option<Binding> {
+pub(super) fn bound(
+    backend: &Declared,
+    path: Option<String>,
+    field: Option<String>,
+) -> Option<Binding> {
     Some(Binding {
         backend: backend.name.clone()?,
         settings: backend.settings.clone()?,

@@ -46,6 +46,34 @@ pub(super) fn path_in(
     None
 }
 
+/// The `path` of values in a backend of this kind: a directory below its own, or the rest of a prefix.
+pub(super) fn part_of(
+    reader: &mut Reader<'_>,
+    path: &Spanned<String>,
+    kind: BackendKind,
+) -> Option<String> {
+    let text = path.get_ref();
+    let (inside, fix) = match kind {
+        BackendKind::Files => (
+            is_file_below(text),
+            "write the path of a directory below the backend's own, without `..`",
+        ),
+        _ => (
+            is_variable(text),
+            "write what follows the backend's prefix in each name, as in `SHOP_`",
+        ),
+    };
+    if inside {
+        return Some(text.clone());
+    }
+    let message = format!(
+        "{} is not a place of values in a backend of kind `{kind}`",
+        quote(text)
+    );
+    reader.report("backend-path", path.span(), message, "", fix);
+    None
+}
+
 /// A path of Vault's under `key`; `None` is absent, or wrong with its problem.
 pub(super) fn vault_text(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) -> Option<String> {
     let text = reader.string(table, key)?;
