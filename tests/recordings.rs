@@ -15,6 +15,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Mutex,
     thread,
 };
 
@@ -37,6 +38,8 @@ both_generations! {
     the_token_service_on_redis_replays_a_thousand_times_without_redis,
     the_echo_replays_a_thousand_times_with_long_bodies_and_trailers,
     redacting_a_header_leaves_no_trace_of_it_and_still_replays,
+    a_race_of_two_requests_is_won_by_the_same_one_in_a_thousand_replays,
+    an_answer_that_the_guest_did_not_get_does_not_come_in_a_replay,
     a_directory_that_is_written_to_is_the_same_for_every_replay,
 }
 
@@ -226,6 +229,56 @@ fn an_outbound_request_replays_without_its_server(generation: Generation) {
     for file in files {
         assert_replays(&file, 100);
     }
+}
+
+/// Neither server is faster: the two answers arrive as it happens, in pieces, and the guest tells in which order it saw them.
+fn a_race_of_two_requests_is_won_by_the_same_one_in_a_thousand_replays(generation: Generation) {
+    let recordings = Recordings::new();
+    let upstream = Upstream::answering(&"rates ".repeat(10_000));
+    let told = Mutex::new(BTreeSet::new());
+    let files = recordings.of(calling(generation, upstream.port()), 8, |service| {
+        let url = upstream.base_url();
+        let path = format!("/race?url={url}/a&other={url}/b&rounds=3");
+        for _ in 0..8 {
+            let answer = http::get(&service.url(&path)).body_text();
+            let rounds: Vec<_> = answer.lines().map(str::to_owned).collect();
+            assert_eq!(rounds.len(), 3, "{answer}");
+            told.lock().unwrap().extend(rounds);
+        }
+    });
+    drop(upstream);
+    let told = told.into_inner().unwrap();
+    assert!(told.len() > 1, "nothing raced: {told:?}");
+    for file in &files {
+        assert_replays(file, 125);
+    }
+}
+
+/// The server says nothing until the recorded guest has given up.
+fn an_answer_that_the_guest_did_not_get_does_not_come_in_a_replay(generation: Generation) {
+    let recordings = Recordings::new();
+    let (quick, slow) = (
+        Upstream::answering("quick"),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let grants = granted(&format!(
+        "http = [{{ host = \"127.0.0.1\", port = {}, scheme = \"http\" }}, {{ host = \"127.0.0.1\", port = {}, scheme = \"http\" }}]",
+        quick.port(),
+        slow.local_addr().unwrap().port(),
+    ));
+    let run = Coracle::new()
+        .host_file(LOCAL)
+        .serving(generation.app(&grants));
+    let file = recordings.one(run, |service| {
+        let path = format!(
+            "/race?first=1&url=http://{}/&other={}/",
+            slow.local_addr().unwrap(),
+            quick.base_url()
+        );
+        assert_eq!(http::get(&service.url(&path)).body_text(), "b");
+    });
+    drop(slow);
+    assert_replays(&file, 100);
 }
 
 /// It may answer as soon as it has seen the head, as one that refuses does.
@@ -547,14 +600,23 @@ fn what_is_not_a_whole_recording_of_this_version_is_refused() {
     let folder = app("", &[]);
     let mut longer = whole.clone();
     longer.extend_from_slice(b"more");
-    let not_one = "is not a recording of this version";
-    let cases: [(&str, &[u8], &str); 8] = [
+    let not_one = "is not a recording: ";
+    let cases: [(&str, &[u8], &str); 9] = [
         ("garbage", b"hello", not_one),
         ("empty", b"", not_one),
-        ("of another version", b"coracle-recording 2\nx", not_one),
+        (
+            "of the version before",
+            b"coracle-recording 1\nx",
+            "is not a recording of this version: it begins with \"coracle-recording 1\"",
+        ),
+        (
+            "of a version to come",
+            b"coracle-recording 3\nx",
+            "is not a recording of this version",
+        ),
         (
             "the first line alone",
-            b"coracle-recording 1\n",
+            b"coracle-recording 2\n",
             "is damaged",
         ),
         ("cut in two", &whole[..whole.len() / 2], "is damaged"),
@@ -565,7 +627,7 @@ fn what_is_not_a_whole_recording_of_this_version_is_refused() {
         ),
         (
             "of another shape",
-            b"coracle-recording 1\n\x83\x01\x02\x03",
+            b"coracle-recording 2\n\x83\x01\x02\x03",
             "is damaged",
         ),
         ("with something after it", &longer, "is damaged"),
@@ -694,6 +756,25 @@ fn redacting_a_header_leaves_no_trace_of_it_and_still_replays(generation: Genera
         assert!(shown.contains("redacted: authorization, x-pin"), "{shown}");
         assert_replays(&file, 10);
     }
+}
+
+/// As it is, percent-encoded and inside base64: in a body whose length was declared, and which comes back.
+#[test]
+fn a_redacted_value_is_found_in_its_encodings_and_the_recording_still_replays() {
+    let recordings = Recordings::new();
+    let run = profiled("echo", Generation::P2).args(["--redact", "x-pin"]);
+    let file = recordings.one(run, |service| {
+        // "user:s/e&cret+1" in base64.
+        let body = b"s/e&cret+1 s%2Fe%26cret%2B1 s%2fe%26cret%2b1 dXNlcjpzL2UmY3JldCsx";
+        let pin = [("x-pin", "s/e&cret+1")];
+        let answer = http::request("POST", &service.url("/"), &pin, body);
+        assert_eq!(answer.body, body);
+    });
+    let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+    for found in ["e&cret", "cret%2", "Y3JldCsx"] {
+        assert!(!text.contains(found), "{}", show(&file).stdout);
+    }
+    assert_replays(&file, 10);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use std::{
 };
 
 use coracle_testkit::{
-    Coracle, Exit, Generation, PATIENCE, Redis, Service, TempApp, Upstream, Vault, app,
-    both_generations, guest, http, http::Connection, one, soon,
+    Coracle, Exit, Finished, Generation, PATIENCE, Redis, Service, StateDir, TempApp, Upstream,
+    Vault, app, both_generations, guest, http, http::Connection, one, soon,
 };
 use serde_json::{Value, json};
 
@@ -626,4 +626,104 @@ fn a_recorded_reveal_replays_with_a_stand_in_and_says_so() {
         said.contains("tax-key") && said.contains("stand-in"),
         "it does not say where the value of tax-key comes from: {said}"
     );
+}
+
+/// Its answer holds the value in a spelling that nobody looks for: only who is told the value itself spells it so again.
+#[test]
+fn a_replay_hands_out_the_operators_value_when_it_is_the_recorded_one_and_says_so() {
+    let (kept, out, state) = (app("", &[]), app("", &[]), StateDir::new());
+    let grants = "secrets = [{ name = \"tax-key\", reveal = true }]";
+    let host_file = tax_key_in(kept.path(), b"quo\"ted-7f");
+    let mut service = Coracle::new()
+        .state(&state)
+        .host_file(&host_file)
+        .serving(with_secrets("secrets", grants, &["tax-key"]))
+        .arg("--record")
+        .arg(out.file("recordings"))
+        .start();
+    let text = ask(&service, "/reveal?name=tax-key");
+    assert_eq!(text, json!({ "text": "quo\"ted-7f" }));
+    assert_eq!(service.stop(), Exit::Code(0));
+    let file = files(&out.file("recordings")).remove(0);
+    let host_file = out.write("host.toml", &host_file);
+    let replay = |state: &StateDir, with_file: bool| {
+        let command = Coracle::subcommand("replay").arg(&file);
+        let command = command.arg("--state-dir").arg(state.path());
+        if with_file {
+            command.arg("--host-file").arg(&host_file).run()
+        } else {
+            command.run()
+        }
+    };
+    let told = replay(&state, true);
+    assert_eq!(told.exit, Exit::Code(0), "{}{}", told.stdout, told.stderr);
+    let said =
+        "secret tax-key: the replay hands out the value that is kept now; it is the recorded one";
+    assert!(told.stderr.contains(said), "{}", told.stderr);
+    for seen in [&told.stdout, &told.stderr] {
+        assert!(!seen.contains("ted-7f"), "{seen}");
+    }
+
+    let cases = [
+        (replay(&state, false), "no operator's file says where it is"),
+        (
+            replay(&StateDir::with_own_cache(), true),
+            "it was recorded under the key of another state directory",
+        ),
+        (
+            {
+                fs::write(kept.file("tax-key"), "another-7f").unwrap();
+                replay(&state, true)
+            },
+            "the value that is kept now is not the recorded one",
+        ),
+        (
+            {
+                fs::remove_file(kept.file("tax-key")).unwrap();
+                replay(&state, true)
+            },
+            "there is no such secret",
+        ),
+    ];
+    for (replayed, why) in cases {
+        assert_eq!(replayed.exit, Exit::Code(1), "{why}: {}", replayed.stderr);
+        let said =
+            format!("secret tax-key: the replay hands out a stand-in of the same length: {why}");
+        assert!(replayed.stderr.contains(&said), "{}", replayed.stderr);
+    }
+}
+
+/// What the recording holds of it is its stand-in, and so is what is compared.
+#[test]
+fn a_value_that_the_guest_passes_on_replays_with_the_value_and_without() {
+    let (kept, out, state) = (app("", &[]), app("", &[]), StateDir::new());
+    let grants = "secrets = [{ name = \"tax-key\", reveal = true }]";
+    let host_file = tax_key_in(kept.path(), b"s3cr3t-7f");
+    let mut service = Coracle::new()
+        .state(&state)
+        .host_file(&host_file)
+        .serving(with_secrets("secrets", grants, &["tax-key"]))
+        .arg("--record")
+        .arg(out.file("recordings"))
+        .start();
+    ask(&service, "/reveal?name=tax-key");
+    assert_eq!(service.stop(), Exit::Code(0));
+    let file = files(&out.file("recordings")).remove(0);
+    assert!(!String::from_utf8_lossy(&fs::read(&file).unwrap()).contains("s3cr3t"));
+    let host_file = out.write("host.toml", &host_file);
+    let replay = || {
+        let command = Coracle::subcommand("replay").arg(&file);
+        command.arg("--state-dir").arg(state.path())
+    };
+    for replayed in [
+        replay().run(),
+        replay().arg("--host-file").arg(&host_file).run(),
+    ] {
+        let Finished {
+            exit,
+            stdout,
+            stderr,
+        } = replayed;
+        assert_eq!(exit, Exit::Code(0), "{stdout}{stderr}");
+    }
 }

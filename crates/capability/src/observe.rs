@@ -6,6 +6,7 @@
 //! resource or where its clocks are made.
 
 pub mod clock;
+mod encode;
 pub mod event;
 pub mod file;
 pub mod hold;
@@ -15,14 +16,16 @@ pub mod random;
 pub mod recorder;
 pub mod redact;
 pub mod snapshot;
+pub mod turns;
 pub mod value;
 
 use std::sync::Arc;
 
-pub use event::{Answered, Event, Message, Recording, Request};
+pub use event::{Answered, Cut, Event, Message, Recording, Request, Step, Streams};
 pub use hold::{Effect, Effects};
 pub use player::{Difference, Player};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, Room, Share};
+pub use turns::Turns;
 
 use crate::{
     config::Config,
@@ -46,6 +49,15 @@ pub enum Observation {
 }
 
 impl Observation {
+    /// In which order an invocation is given what it waits for, when that matters.
+    pub fn turns(&self) -> Option<&Arc<Turns>> {
+        match self {
+            Observation::None | Observation::Hold(_) => None,
+            Observation::Record(recorder) => Some(recorder.turns()),
+            Observation::Replay(player) => Some(player.turns()),
+        }
+    }
+
     /// Puts the layer of this observation around a bucket that is being opened.
     pub fn bucket(&self, name: &str, door: &Door) -> Shared<KeyValue> {
         match self {
@@ -80,9 +92,7 @@ impl Observation {
                 let noted = Arc::new(recorder::Revealing::new(secret, Arc::clone(recorder)));
                 recorded::<Secrets>(recorder, name, noted)
             }
-            Observation::Replay(player) => {
-                Arc::new(player::Replay::<Secrets>::new(Arc::clone(player), name))
-            }
+            Observation::Replay(player) => Arc::new(player::Telling::new(Arc::clone(player), name)),
         }
     }
 }

@@ -244,7 +244,11 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) times: u32,
 
-    /// Where compiled components are kept
+    /// The operator's file: where the values of secrets are [default: ./host.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host_file: Option<PathBuf>,
+
+    /// Where compiled components are kept, and the key of the digests in recordings
     #[arg(long, value_name = "DIR", default_value = ".coracle")]
     pub(crate) state_dir: PathBuf,
 }

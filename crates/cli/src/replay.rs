@@ -3,7 +3,6 @@
 //! In: a file that `coracle run --record` wrote. Out: on standard output the first call or byte that differs, or the recording as text.
 
 use std::{
-    collections::BTreeSet,
     fmt::Write as _,
     fs::DirBuilder,
     hash::RandomState,
@@ -12,14 +11,15 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use coracle_host::{
     observe::{
-        Message, Recording, file,
-        value::{show, show_bytes},
+        Event, Message, Recording, file,
+        value::{Encoded, show_bytes},
     },
     replay::Replayer,
 };
+use coracle_manifest::{Operator, operator};
 
 use crate::args::Replay;
 
@@ -44,16 +44,15 @@ pub(crate) fn replay(args: &Replay) -> ExitCode {
 fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     let recording = file::read(&args.file)?;
     let component = component(args, &recording)?;
-    for secret in revealed(&recording) {
-        eprintln!(
-            "secret {secret}: the recording holds its digest; the replay hands out a stand-in of the same length"
-        );
-    }
     let scratch = scratch()?;
     let replayer = Replayer::open(&args.state_dir, Path::new("/proc/self/exe"))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let told = runtime.block_on(replayer.told(&recording, operator(args)?));
+    for told in &told {
+        eprintln!("{told}");
+    }
     // A guest that writes finds what it found when it was recorded, every time.
     let writes = recording
         .directories
@@ -63,7 +62,8 @@ fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     for _ in 0..args.times {
         if writes || rehearsal.is_none() {
             scratch.empty()?;
-            rehearsal = Some(replayer.rehearse(recording.clone(), &component, &scratch.0)?);
+            rehearsal =
+                Some(replayer.rehearse(recording.clone(), &component, &told, &scratch.0)?);
         }
         let Some(rehearsal) = &rehearsal else {
             continue;
@@ -80,6 +80,17 @@ fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     };
     println!("same: every call and every byte{often}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The operator's file, when there is one: it says where secrets are.
+fn operator(args: &Replay) -> anyhow::Result<Option<Operator>> {
+    let default = Path::new("host.toml");
+    let operator = match &args.host_file {
+        Some(file) => operator::load(file),
+        None if default.exists() => operator::load(default),
+        None => return Ok(None),
+    };
+    operator.map(Some).map_err(|problems| anyhow!("{problems}"))
 }
 
 fn component(args: &Replay, recording: &Recording) -> anyhow::Result<Vec<u8>> {
@@ -109,15 +120,6 @@ fn component(args: &Replay, recording: &Recording) -> anyhow::Result<Vec<u8>> {
         );
     }
     Ok(bytes)
-}
-
-/// The secrets whose values the recorded guest was told.
-fn revealed(recording: &Recording) -> BTreeSet<&str> {
-    let revealed = recording
-        .events
-        .iter()
-        .filter(|event| event.capability == "secrets" && show(&event.call).contains("Reveal"));
-    revealed.map(|event| event.resource.as_str()).collect()
 }
 
 /// A directory that goes with this process.
@@ -179,8 +181,13 @@ fn text(recording: &Recording) -> String {
     if !recording.redacted.is_empty() {
         let _ = writeln!(text, "redacted: {}", recording.redacted.join(", "));
     }
-    if recording.truncated {
-        let _ = writeln!(text, "incomplete: a limit of the recorder was reached");
+    for cut in &recording.cut {
+        let replays = if cut.prevents_replay() {
+            "the recording does not replay"
+        } else {
+            "a replay compares what is there"
+        };
+        let _ = writeln!(text, "cut: {cut} did not fit; {replays}");
     }
     let _ = writeln!(text, "\n> {} {}", request.method, request.target);
     message(&mut text, '>', &request.message);
@@ -195,9 +202,9 @@ fn text(recording: &Recording) -> String {
             "\n{}. {}{resource} {}",
             number + 1,
             event.capability,
-            show(&event.call)
+            event.call.show()
         );
-        let _ = writeln!(text, "   = {}", show(&event.answer));
+        streams(&mut text, event);
     }
     let reason = answered
         .reason
@@ -209,6 +216,26 @@ fn text(recording: &Recording) -> String {
         let _ = writeln!(text, "< broken off");
     }
     text
+}
+
+/// The answer of a call, and what went and came beside it.
+fn streams(text: &mut String, event: &Event) {
+    let sent = event.streams.as_ref().map(|streams| &streams.sent);
+    if let Some(sent) = sent.filter(|sent| !sent.is_empty()) {
+        let _ = writeln!(text, "   > {}", show_bytes(sent));
+    }
+    let answer = event.answer.as_ref();
+    let answer = answer.map_or_else(|| "none".into(), Encoded::show);
+    let _ = writeln!(text, "   = {answer}");
+    let Some(streams) = &event.streams else {
+        return;
+    };
+    if !streams.received.is_empty() {
+        let _ = writeln!(text, "   < {}", show_bytes(&streams.received));
+    }
+    if let Some(end) = &streams.end {
+        let _ = writeln!(text, "   < {}", end.show());
+    }
 }
 
 fn message(text: &mut String, side: char, message: &Message) {

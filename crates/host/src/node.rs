@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use crate::{
     load::{Loaded, Loader, Watching},
-    recordings::{Observers, Observing},
+    recordings::{KEY_OF_DIGESTS, Observers, Observing},
     report::report,
     voice::Voices,
 };
@@ -124,7 +124,7 @@ impl Node {
         hide_from_git(&settings.state_dir);
         let guests = Arc::new(GuestLog::new(settings.log.clone(), LineRate::default()));
         let lines = Arc::new(Voices(Arc::clone(&guests)));
-        let key = DigestKey::new(cache.derive_key("coracle 2026 digests of secrets in recordings"));
+        let key = DigestKey::new(cache.derive_key(KEY_OF_DIGESTS));
         let observers = Observers::start(settings.observing, Arc::clone(&guests), key)
             .map_err(NodeError::Recordings)?;
         let room = Room::new((settings.pool.slots / IDLE_SHARE) as usize);

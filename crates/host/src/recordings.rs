@@ -13,16 +13,24 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use coracle_capability::observe::{Effect, Recording, file, redact::redact, snapshot};
+use coracle_capability::observe::{
+    Effect, Recording, Room, Share, file,
+    redact::{conceal, redact},
+    snapshot,
+};
 use coracle_capability::secrets::DigestKey;
 use coracle_engine::Limits;
 use coracle_gateway::Exchange;
 use coracle_manifest::app::{Access, Component, FilesGrant};
 use coracle_observability::{GuestLine, GuestLog, Level, Source};
-use coracle_trigger::{Holdings, Recordings, Watching};
+use coracle_trigger::{Finished, Holdings, Recordings, Watching};
 
 /// Recordings that wait to be written.
 const QUEUE: usize = 256;
+/// For what the key of the node is used.
+pub(crate) const KEY_OF_DIGESTS: &str = "coracle 2026 digests of secrets in recordings";
+/// Memory of all recordings together, those that wait included.
+const ROOM_BYTES: usize = 512 << 20;
 
 /// What the node does with every invocation beside answering it.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +54,8 @@ pub struct Observers {
     observing: Observing,
     guests: Arc<GuestLog>,
     key: DigestKey,
-    files: Option<SyncSender<(PathBuf, Recording)>>,
+    files: Option<SyncSender<Job>>,
+    room: Arc<Room>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -73,6 +82,7 @@ impl Observers {
             guests,
             key,
             files,
+            room: Room::new(ROOM_BYTES),
             waiting,
         })
     }
@@ -103,10 +113,14 @@ impl Observers {
         match (&self.observing, &self.files) {
             (Observing::Record { dir, redact }, Some(files)) => {
                 Watching::Recording(Arc::new(ToFiles {
-                    base: base(app, component, digest, limits),
+                    base: Recording {
+                        key: self.key.name(),
+                        ..base(app, component, digest, limits)
+                    },
                     grants: component.grants.files.clone(),
                     dir: dir.clone(),
-                    redact: redact.clone(),
+                    redact: redact.as_slice().into(),
+                    room: Arc::clone(&self.room),
                     files: files.clone(),
                     key: self.key.clone(),
                     waiting: Arc::clone(&self.waiting),
@@ -128,8 +142,6 @@ fn base(app: &str, component: &Component, digest: &str, limits: &Limits) -> Reco
         component: component.name.to_string(),
         source,
         digest: digest.into(),
-        request_id: String::new(),
-        at_ms: 0,
         secrets: component
             .grants
             .secrets
@@ -149,13 +161,7 @@ fn base(app: &str, component: &Component, digest: &str, limits: &Limits) -> Reco
         ],
         clock: component.grants.clock,
         randomness: component.grants.randomness,
-        environment: Default::default(),
-        directories: Vec::new(),
-        request: Default::default(),
-        events: Vec::new(),
-        answered: Default::default(),
-        redacted: Vec::new(),
-        truncated: false,
+        ..Recording::default()
     }
 }
 
@@ -163,20 +169,28 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A recording to be written.
+struct Job {
+    path: PathBuf,
+    finished: Finished,
+    redact: Arc<[String]>,
+}
+
 /// Turns the invocations of one component into files.
 struct ToFiles {
     base: Recording,
     grants: Vec<FilesGrant>,
     dir: PathBuf,
-    redact: Vec<String>,
-    files: SyncSender<(PathBuf, Recording)>,
+    redact: Arc<[String]>,
+    room: Arc<Room>,
+    files: SyncSender<Job>,
     key: DigestKey,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Recordings for ToFiles {
-    fn begin(&self) -> Result<Recording, String> {
-        let mut recording = self.base.clone();
+    fn begin(&self) -> Result<(Recording, Share), String> {
+        let (mut recording, mut share) = (self.base.clone(), self.room.share());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -185,51 +199,70 @@ impl Recordings for ToFiles {
             let directory =
                 snapshot::take(&grant.dir, &grant.at, grant.access == Access::ReadWrite)
                     .map_err(|error| format!("reading {}: {error}", grant.dir_as_written))?;
+            if !share.take(directory.bytes()) {
+                return Err("all recordings together take as much memory as they may".into());
+            }
             recording.directories.push(directory);
         }
-        Ok(recording)
+        Ok((recording, share))
     }
 
     fn key(&self) -> DigestKey {
         self.key.clone()
     }
 
-    fn finished(&self, mut recording: Recording) {
-        redact(&mut recording, &self.redact);
+    fn finished(&self, finished: Finished) {
         // Requests of one trace share their id.
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let path = self.dir.join(format!(
             "{}-{number:06}-{}.recording",
-            recording.at_ms, recording.request_id
+            finished.recording.at_ms, finished.recording.request_id
         ));
         self.waiting.fetch_add(1, Relaxed);
-        match self.files.try_send((path, recording)) {
+        let job = Job {
+            path,
+            finished,
+            redact: Arc::clone(&self.redact),
+        };
+        match self.files.try_send(job) {
             Ok(()) => {}
-            Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) => {
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
                 self.waiting.fetch_sub(1, Relaxed);
-                tracing::warn!(path = %path.display(), "recording dropped: more arrive than can be written");
+                tracing::warn!(path = %job.path.display(), "recording dropped: more arrive than can be written");
             }
         }
     }
 }
 
-fn writer(waiting: Arc<AtomicUsize>) -> std::io::Result<SyncSender<(PathBuf, Recording)>> {
-    let (sender, receiver) = sync_channel::<(PathBuf, Recording)>(QUEUE);
+fn writer(waiting: Arc<AtomicUsize>) -> std::io::Result<SyncSender<Job>> {
+    let (sender, receiver) = sync_channel::<Job>(QUEUE);
     std::thread::Builder::new()
         .name("recordings".into())
         .spawn(move || {
-            for (path, recording) in receiver {
-                if let Err(error) = file::write(&recording, &path) {
-                    let cause = std::error::Error::source(&error)
-                        .map(ToString::to_string)
-                        .unwrap_or_default();
-                    tracing::warn!("{error}: {cause}");
-                }
+            for job in receiver {
+                write(job);
                 waiting.fetch_sub(1, Relaxed);
             }
         })?;
     Ok(sender)
+}
+
+/// What is not to be in a file is taken out here, where no request waits for it.
+fn write(job: Job) {
+    let Finished {
+        mut recording,
+        revealed,
+        share: _until_written,
+    } = job.finished;
+    conceal(&mut recording, &revealed);
+    redact(&mut recording, &job.redact);
+    if let Err(error) = file::write(&recording, &job.path) {
+        let cause = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::warn!("{error}: {cause}");
+    }
 }
 
 /// Lists effects among the guest's lines.

@@ -2,12 +2,17 @@
 //!
 //! In: a recording and the bytes of a component. Out: the first difference, or none.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use coracle_capability::{
     Authority, LinkError, Template,
     config::{Environment, Values},
-    contract::Shared,
+    contract::{Contract as _, Shared},
     http::{
         address::Allowed,
         client::{Client, Settings as HttpSettings},
@@ -18,17 +23,25 @@ use coracle_capability::{
     link,
     logging::{Line, Lines, Speaker},
     observe::{Difference, Recording, snapshot},
-    secrets::{self, Keyring, Reveal, Secrets},
+    secrets::{
+        self, Call, DigestKey, Fingerprint, Keyring, Reply, Reveal, Revealed, SecretValue, Secrets,
+    },
 };
 use coracle_engine::{Cache, Compiler, Engines, Limits, Pool, cache::PrepareError};
+use coracle_manifest::{Operator, app::Secret, name::AppName};
 use coracle_trigger::{ReplayError, Revision, UnservableError, replay};
 use thiserror::Error;
 
-use crate::authority::{AuthorityError, preopened};
+use crate::{
+    authority::{AuthorityError, preopened},
+    recordings::KEY_OF_DIGESTS,
+    resources::Resources,
+};
 
 /// Runs recordings; compiles each component once.
 pub struct Replayer {
     cache: Cache,
+    state_dir: PathBuf,
 }
 
 /// Why a recording cannot be run against a component.
@@ -72,6 +85,46 @@ fn listed(errors: &[LinkError]) -> String {
 pub struct Rehearsal {
     revision: Arc<Revision>,
     recording: Recording,
+    told: Vec<(Fingerprint, SecretValue)>,
+}
+
+/// What a replayed guest is told where the recorded one was told the value of a secret.
+pub struct Told {
+    /// Its name.
+    pub secret: String,
+    /// Which of its recorded values.
+    recorded: Fingerprint,
+    /// The value, or why there is only a stand-in.
+    value: Result<SecretValue, NotTold>,
+}
+
+/// Why a replayed guest is not told the value of a secret.
+#[derive(Debug, Error)]
+enum NotTold {
+    #[error("no operator's file says where it is")]
+    NoFile,
+    #[error("it was recorded under the key of another state directory")]
+    OtherKey,
+    #[error("the value that is kept now is not the recorded one")]
+    Rotated,
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret = &self.secret;
+        match &self.value {
+            Ok(_) => write!(
+                f,
+                "secret {secret}: the replay hands out the value that is kept now; it is the recorded one"
+            ),
+            Err(why) => write!(
+                f,
+                "secret {secret}: the replay hands out a stand-in of the same length: {why}"
+            ),
+        }
+    }
 }
 
 impl Replayer {
@@ -89,7 +142,35 @@ impl Replayer {
             Compiler::new(compiler.to_path_buf()),
             engines,
         )?;
-        Ok(Self { cache })
+        Ok(Self {
+            cache,
+            state_dir: state_dir.to_path_buf(),
+        })
+    }
+
+    /// Looks for the values of secrets that the recorded guest was told, where `operator` says they are.
+    pub async fn told(&self, recording: &Recording, operator: Option<Operator>) -> Vec<Told> {
+        let key = DigestKey::new(self.cache.derive_key(KEY_OF_DIGESTS));
+        let resources =
+            operator.map(|operator| Resources::new(&self.state_dir, Arc::new(operator)));
+        let mut told: Vec<Told> = Vec::new();
+        for (secret, recorded) in revealed(recording) {
+            let value = match &resources {
+                _ if key.name() != recording.key => Err(NotTold::OtherKey),
+                None => Err(NotTold::NoFile),
+                Some(resources) => match kept(resources, &recording.app, &secret).await {
+                    Ok(value) if value.fingerprint(&key) == recorded => Ok(value),
+                    Ok(_) => Err(NotTold::Rotated),
+                    Err(why) => Err(NotTold::Unavailable(why)),
+                },
+            };
+            told.push(Told {
+                secret,
+                recorded,
+                value,
+            });
+        }
+        told
     }
 
     /// Links a component to a recording; `scratch` is an empty directory for what the recorded directories held.
@@ -100,6 +181,7 @@ impl Replayer {
         &self,
         recording: Recording,
         component: &[u8],
+        told: &[Told],
         scratch: &Path,
     ) -> Result<Rehearsal, ReplayFailure> {
         let prepared = self.cache.prepare(component)?;
@@ -135,9 +217,13 @@ impl Replayer {
             template,
             limits(&recording),
         )?);
+        let told = told
+            .iter()
+            .filter_map(|told| Some((told.recorded.clone(), told.value.as_ref().ok()?.clone())));
         Ok(Rehearsal {
             revision,
             recording,
+            told: told.collect(),
         })
     }
 }
@@ -148,7 +234,58 @@ impl Rehearsal {
     /// # Errors
     /// When the recording cannot be run.
     pub async fn run(&self) -> Result<Option<Difference>, ReplayFailure> {
-        Ok(replay(Arc::clone(&self.revision), &self.recording).await?)
+        let told = self.told.clone();
+        Ok(replay(Arc::clone(&self.revision), &self.recording, told).await?)
+    }
+}
+
+/// The secrets whose values the recorded guest was told, each value once.
+fn revealed(recording: &Recording) -> Vec<(String, Fingerprint)> {
+    let mut revealed = Vec::new();
+    for event in &recording.events {
+        let answer = event
+            .answer
+            .as_ref()
+            .filter(|_| event.capability == Secrets::NAME);
+        if let Some(Ok(Ok(Reply::Revealed(Revealed::Recorded(fingerprint))))) =
+            answer.map(|answer| answer.read::<Result<Reply, secrets::Error>>())
+        {
+            let found = (event.resource.clone(), fingerprint);
+            if !revealed.contains(&found) {
+                revealed.push(found);
+            }
+        }
+    }
+    revealed
+}
+
+/// The newest value of a secret, where the operator keeps it.
+async fn kept(resources: &Resources, app: &str, secret: &str) -> Result<SecretValue, String> {
+    let app: AppName = app
+        .parse()
+        .map_err(|_| format!("{app} is no name of an app"))?;
+    let name = secret
+        .parse()
+        .map_err(|_| format!("{secret} is no name of a secret"))?;
+    let secret = Secret { name, value: None };
+    let (store, name) = resources
+        .secret(&app, &secret)
+        .await
+        .map_err(|error| error.to_string())?;
+    let failed = |error: secrets::Error| error.to_string();
+    let get = Call::Get { name: name.clone() };
+    let Reply::Found { version } = store.call(get).await.map_err(failed)? else {
+        return Err("the backend answered something else than it was asked".into());
+    };
+    match store
+        .call(Call::Reveal { name, version })
+        .await
+        .map_err(failed)?
+    {
+        Reply::Revealed(Revealed::Value(value)) => Ok(value),
+        Reply::Revealed(Revealed::Recorded(_)) | Reply::Found { .. } => {
+            Err("the backend answered something else than it was asked".into())
+        }
     }
 }
 

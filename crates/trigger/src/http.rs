@@ -17,7 +17,7 @@ mod reuse;
 mod revision;
 mod work;
 
-pub use observed::{Holdings, Recordings, Watching};
+pub use observed::{Finished, Holdings, Recordings, Watching};
 pub use replay::{ReplayError, replay};
 pub use reuse::{InstanceCounts, Reuse, Room};
 pub use revision::{Revision, UnservableError};

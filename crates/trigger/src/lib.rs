@@ -8,6 +8,6 @@ pub mod http;
 
 pub use admission::{Admission, Turned};
 pub use http::{
-    Handler, Holdings, InstanceCounts, Recordings, ReplayError, Reuse, Revision, Room,
+    Finished, Handler, Holdings, InstanceCounts, Recordings, ReplayError, Reuse, Revision, Room,
     UnservableError, Watching, replay,
 };

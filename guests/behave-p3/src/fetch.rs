@@ -1,9 +1,17 @@
 //! Outbound HTTP 0.3. In: `?url=&method=&body=&header=name:value&ms=` (a timeout). Out: what came back as JSON, or the error code's name.
-//! `?count=` sends that many, one after the other.
+//! `?count=` sends that many, one after the other; [`race`] sends two at once.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use mischief::{Ask, Reply, json};
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
+use wasip3::wit_bindgen::StreamResult;
 use wasip3::{spawn_local, wit_future, wit_stream};
 
 /// What came back.
@@ -16,7 +24,11 @@ struct Answer {
 pub(crate) async fn fetch(ask: &Ask) -> Reply {
     let mut answers = Vec::new();
     for _ in 0..ask.number("count", 1) {
-        answers.push(report(send(ask).await));
+        let answer = match send(ask, ask.text("url")).await {
+            Ok(response) => receive(response).await,
+            Err(error) => Err(error),
+        };
+        answers.push(report(answer));
     }
     if answers.len() == 1 {
         Reply::ok(answers.remove(0))
@@ -25,8 +37,55 @@ pub(crate) async fn fetch(ask: &Ask) -> Reply {
     }
 }
 
-async fn send(ask: &Ask) -> Result<Answer, String> {
-    let (scheme, rest) = ask.text("url").split_once("://").ok_or("no scheme")?;
+/// `?url=&other=&rounds=`: sends to both at once, reads from whichever has something, and tells in which order that was; with `?first=1`
+/// only who was first.
+pub(crate) async fn race(ask: &Ask) -> Reply {
+    let mut told = Vec::new();
+    for _ in 0..ask.number("rounds", 1) {
+        let order = RefCell::new(String::new());
+        let mut racers = [
+            pin!(run('b', ask, ask.text("other"), &order)) as Pin<&mut dyn Future<Output = _>>,
+            pin!(run('a', ask, ask.text("url"), &order)),
+        ];
+        let mut done = [false; 2];
+        // The other one first: whoever sees two at once acts otherwise than who sees one.
+        poll_fn(|context| {
+            for (racer, done) in racers.iter_mut().zip(&mut done) {
+                *done = *done || racer.as_mut().poll(context).is_ready();
+            }
+            let first = !order.borrow().is_empty() && ask.number("first", 0) == 1;
+            if first || done == [true; 2] {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        told.push(order.take());
+    }
+    Reply::ok(told.join("\n"))
+}
+
+async fn run(name: char, ask: &Ask, url: &str, order: &RefCell<String>) {
+    let response = match send(ask, url).await {
+        Ok(response) => response,
+        Err(error) => return order.borrow_mut().push_str(&error),
+    };
+    order.borrow_mut().push(name);
+    let (_received, result) = wit_future::new(|| Ok(()));
+    let (mut body, _trailers) = Response::consume_body(response, result);
+    loop {
+        let (status, bytes) = body.read(Vec::with_capacity(1 << 20)).await;
+        order.borrow_mut().push(name);
+        if !matches!(status, StreamResult::Complete(_)) {
+            return;
+        }
+        order.borrow_mut().push_str(&bytes.len().to_string());
+    }
+}
+
+async fn send(ask: &Ask, url: &str) -> Result<Response, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = rest
         .find('/')
         .map_or((rest, "/"), |slash| rest.split_at(slash));
@@ -75,7 +134,7 @@ async fn send(ask: &Ask) -> Result<Answer, String> {
     spawn_local(async move {
         let _unwritten = body.write_all(bytes).await;
     });
-    receive(client::send(request).await.map_err(|code| name(&code))?).await
+    client::send(request).await.map_err(|code| name(&code))
 }
 
 async fn receive(response: Response) -> Result<Answer, String> {

@@ -35,6 +35,7 @@ impl Guest for Behave {
             "/clock" => host::clock(),
             "/random" => host::random(&ask),
             "/fetch" => fetch::fetch(&ask).await,
+            "/race" => fetch::race(&ask).await,
             _ => mischief::stdlib::answer(&ask).unwrap_or_else(Reply::not_found),
         };
         bodies::send(reply)

@@ -41,6 +41,7 @@ impl Guest for Behave {
             "/clock" => host::clock(),
             "/random" => host::random(&ask),
             "/fetch" => mischief::fetch::fetch(&ask),
+            "/race" => mischief::fetch::race(&ask),
             _ => mischief::stdlib::answer(&ask).unwrap_or_else(Reply::not_found),
         };
         p2::send(&reply, out);

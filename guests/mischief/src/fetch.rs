@@ -1,14 +1,15 @@
 //! Outbound HTTP 0.2. In: `?url=&method=&body=&header=name:value&ms=` (a timeout). Out: what came back as JSON, or the error code's name.
-//! `?count=` sends that many at once.
+//! `?count=` sends that many at once; [`race`] sends two.
 
 use std::io::{Read as _, Write as _};
 
 use crate::{Ask, Reply, json};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, Method, OutgoingBody, OutgoingRequest,
     RequestOptions, Scheme,
 };
+use wasip2::io::{poll, streams::InputStream};
 
 /// What came back.
 struct Answer {
@@ -18,7 +19,10 @@ struct Answer {
 }
 
 pub fn fetch(ask: &Ask) -> Reply {
-    let in_flight: Vec<_> = (0..ask.number("count", 1)).map(|_| send(ask)).collect();
+    let url = ask.text("url");
+    let in_flight: Vec<_> = (0..ask.number("count", 1))
+        .map(|_| send(ask, url))
+        .collect();
     let mut answers: Vec<_> = in_flight
         .into_iter()
         .map(|sent| report(sent.and_then(receive)))
@@ -30,8 +34,76 @@ pub fn fetch(ask: &Ask) -> Reply {
     }
 }
 
-fn send(ask: &Ask) -> Result<FutureIncomingResponse, String> {
-    let (scheme, rest) = ask.text("url").split_once("://").ok_or("no scheme")?;
+/// `?url=&other=&rounds=`: sends to both at once, reads from whichever has something, and tells in which order that was; with `?first=1`
+/// only who was first.
+pub fn race(ask: &Ask) -> Reply {
+    let mut told = Vec::new();
+    for _ in 0..ask.number("rounds", 1) {
+        match race_once(ask) {
+            Ok(order) => told.push(order),
+            Err(error) => return Reply::ok(format!("{{\"error\":{}}}", json::string(&error))),
+        }
+    }
+    Reply::ok(told.join("\n"))
+}
+
+/// One of two responses, as far as it is there.
+enum Racer {
+    Sent(FutureIncomingResponse),
+    Reads(InputStream, IncomingBody),
+    Done,
+}
+
+fn race_once(ask: &Ask) -> Result<String, String> {
+    let mut racers = [
+        ('a', Racer::Sent(send(ask, ask.text("url"))?)),
+        ('b', Racer::Sent(send(ask, ask.text("other"))?)),
+    ];
+    let mut order = String::new();
+    loop {
+        let waiting: Vec<_> = racers
+            .iter_mut()
+            .filter_map(|racer| match &racer.1 {
+                Racer::Sent(sent) => Some((sent.subscribe(), racer)),
+                Racer::Reads(stream, _) => Some((stream.subscribe(), racer)),
+                Racer::Done => None,
+            })
+            .collect();
+        if waiting.is_empty() || (!order.is_empty() && ask.number("first", 0) == 1) {
+            return Ok(order);
+        }
+        let (pollables, mut waiting): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let ready = poll::poll(&pollables.iter().collect::<Vec<_>>());
+        drop(pollables);
+        // The last of those that are ready: whoever sees two at once acts otherwise than who sees one.
+        let last = ready.last().map_or(0, |last| *last as usize);
+        let (name, racer) = waiting.swap_remove(last);
+        order.push(*name);
+        *racer = match std::mem::replace(racer, Racer::Done) {
+            Racer::Sent(sent) => {
+                let response = sent.get().unwrap().unwrap().map_err(self::name)?;
+                let body = response.consume().unwrap();
+                Racer::Reads(body.stream().unwrap(), body)
+            }
+            Racer::Reads(stream, body) => match stream.read(1 << 20) {
+                Ok(bytes) => {
+                    order.push_str(&bytes.len().to_string());
+                    Racer::Reads(stream, body)
+                }
+                Err(_) => {
+                    // A body goes after its stream.
+                    drop(stream);
+                    drop(body);
+                    Racer::Done
+                }
+            },
+            Racer::Done => Racer::Done,
+        };
+    }
+}
+
+fn send(ask: &Ask, url: &str) -> Result<FutureIncomingResponse, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = rest
         .find('/')
         .map_or((rest, "/"), |slash| rest.split_at(slash));

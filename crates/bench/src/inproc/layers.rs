@@ -10,7 +10,7 @@ use coracle_capability::{
     contract::Shared,
     keyvalue::{Call, Granted, KeyValue, Memory, grant::Access},
     layer::{Counters, Deadline, Meter},
-    observe::{Observation, Recorder},
+    observe::{Observation, Recorder, Room},
     secrets::DigestKey,
 };
 
@@ -59,7 +59,10 @@ pub(super) async fn measure(rounds: u32) -> anyhow::Result<Vec<Figure>> {
         machine::wait_for_quiet(super::QUIET, super::QUIET_WAIT);
         let without = gets(&memory, CALLS).await?;
         layers.push(gets(&path, CALLS).await? - without);
-        let recorder = Arc::new(Recorder::new(DigestKey::new([7; 32])));
+        let recorder = Arc::new(Recorder::new(
+            DigestKey::new([7; 32]),
+            Room::new(1 << 30).share(),
+        ));
         let recorded = Observation::Record(Arc::clone(&recorder))
             .bucket("default", &Arc::clone(&memory).into());
         recordings.push(gets(&recorded, RECORDED).await? - without);

@@ -82,12 +82,15 @@ impl WasiHttpHooks for Outbound {
             between_bytes: options.between_bytes_timeout,
         };
         let request = request.map(|body| body.map_err(from_wasi).boxed_unsync());
-        let observation = self.observation.clone();
+        let (head, body) = request.into_parts();
+        let permits = |target: &Target| grants.permits(target).map(drop).map_err(Error::from);
+        // Here and not where it is sent: requests are seen in the order in which the guest sends them.
+        let sending = observed::begin(&self.observation, &head, timeouts, permits);
+        let request = http::Request::from_parts(head, body);
         Box::new(async move {
             let began = std::time::Instant::now();
-            let permits = |target: &Target| grants.permits(target).map(drop).map_err(Error::from);
             let send = |request| async { client.send(&grants, request, timeouts).await };
-            let sent = observed::send(&observation, request, timeouts, permits, send).await;
+            let sent = sending.send(request, send).await;
             counters.count(0, began.elapsed(), sent.is_ok());
             let response = sent.map_err(|error| {
                 if !error.is_temporary() {

@@ -31,9 +31,8 @@ impl Observed {
     fn read(&self, which: &str, read: impl FnOnce() -> u64) -> u64 {
         match &self.observation {
             Observation::Record(recorder) => {
-                let asked = recorder.ask(NAME, which, &"now");
                 let now = read();
-                recorder.answer(asked, &now);
+                recorder.note(NAME, &which.into(), &"now", &now);
                 now
             }
             Observation::Replay(player) => player.play(NAME, which, &"now").unwrap_or(0),

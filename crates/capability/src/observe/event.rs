@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::Directory;
+use super::{snapshot::Directory, value::Encoded};
 
 /// One call of the guest and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,17 +14,68 @@ pub struct Event {
     /// The named resource, as the guest names it; empty where there is none.
     pub resource: String,
     /// What was asked.
-    pub call: Value,
-    /// What was answered; `Null` until it is, and for what is only told.
-    pub answer: Value,
+    pub call: Encoded,
+    /// What was answered; `None` when the guest ended or gave up before.
+    pub answer: Option<Encoded>,
+    /// What went and came beside call and answer.
+    pub streams: Option<Streams>,
 }
 
-impl Event {
-    /// Puts byte strings back where a file holds sequences of numbers.
-    pub(super) fn shorten(&mut self) {
-        for value in [&mut self.call, &mut self.answer] {
-            *value = super::value::shorten(std::mem::replace(value, Value::Null));
-        }
+/// The bytes that belong to a call, in both directions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Streams {
+    /// As far as it was taken.
+    pub sent: Vec<u8>,
+    /// Whether all of it was taken.
+    pub sent_whole: bool,
+    /// As far as it was read. [`Step::Piece`] tells in which pieces.
+    pub received: Vec<u8>,
+    /// What the contract says of its end, if that was read.
+    pub end: Option<Encoded>,
+}
+
+/// What the guest was given of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// Its answer.
+    Answer,
+    /// The next so many bytes of what was received.
+    Piece(usize),
+    /// The end of what was received.
+    End,
+}
+
+/// A part of an invocation that outgrew the recorder. What came before is there, what came after is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cut {
+    /// The body of the request.
+    Request,
+    /// The calls of the guest.
+    Calls,
+    /// A body that a call sent.
+    Sent,
+    /// A body that a call received.
+    Received,
+    /// The body of the response.
+    Response,
+}
+
+impl Cut {
+    /// Whether a replay needs it: what was only compared can be compared as far as it goes.
+    pub fn prevents_replay(self) -> bool {
+        matches!(self, Cut::Request | Cut::Calls | Cut::Received)
+    }
+}
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Cut::Request => "the body of the request",
+            Cut::Calls => "the calls",
+            Cut::Sent => "a body that was sent",
+            Cut::Received => "a body that was received",
+            Cut::Response => "the body of the response",
+        })
     }
 }
 
@@ -65,7 +115,7 @@ pub struct Answered {
 }
 
 /// One invocation, replayable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// The app.
     pub app: String,
@@ -97,10 +147,14 @@ pub struct Recording {
     pub request: Request,
     /// What it called.
     pub events: Vec<Event>,
+    /// In which order it was given what it waited for: each time the number of an event, from 0.
+    pub order: Vec<(usize, Step)>,
     /// What it answered.
     pub answered: Answered,
+    /// Tells the key of the digests in it from others, and nothing of it: see [`DigestKey::name`](crate::secrets::DigestKey::name).
+    pub key: String,
     /// Header names whose values were replaced everywhere.
     pub redacted: Vec<String>,
-    /// Set when a limit of the recorder was reached: such a recording shows, but does not replay.
-    pub truncated: bool,
+    /// What is missing because a limit of the recorder was reached.
+    pub cut: Vec<Cut>,
 }

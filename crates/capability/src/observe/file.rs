@@ -1,6 +1,6 @@
 //! A recording as a file: versioned, compact, for its owner only.
 //!
-//! In: a recording. Out: `coracle-recording 1`, a line break, CBOR. Recordings hold what the request held, so files are made 0600.
+//! In: a recording. Out: `coracle-recording 2`, a line break, CBOR. Recordings hold what the request held, so files are made 0600.
 
 use std::{
     fs::OpenOptions,
@@ -11,9 +11,9 @@ use std::{
 
 use thiserror::Error;
 
-use super::event::Recording;
+use super::{encode::encode, event::Recording};
 
-const MAGIC: &[u8] = b"coracle-recording 1\n";
+const MAGIC: &[u8] = b"coracle-recording 2\n";
 /// Largest file that is read.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -31,11 +31,19 @@ pub enum FileError {
         #[source]
         source: io::Error,
     },
-    /// Something else, or of another version.
-    #[error(
-        "{0} is not a recording of this version: it does not begin with the line \"coracle-recording 1\""
-    )]
+    /// Something else.
+    #[error("{0} is not a recording: it does not begin with the line \"coracle-recording 2\"")]
     NotARecording(PathBuf),
+    /// Of another version.
+    #[error(
+        "{path} is not a recording of this version: it begins with {found:?} and not with \"coracle-recording 2\"; record the request again, or use the version that wrote it"
+    )]
+    OtherVersion {
+        /// Which.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
     /// Cut or damaged.
     #[error("{path} is damaged: {what}")]
     Damaged {
@@ -57,8 +65,7 @@ pub fn write(recording: &Recording, path: &Path) -> Result<(), FileError> {
         source,
     };
     let mut bytes = MAGIC.to_vec();
-    ciborium::into_writer(&packed(recording).map_err(failed)?, &mut bytes)
-        .map_err(|error| failed(io::Error::other(error.to_string())))?;
+    encode(recording, &mut bytes).map_err(|error| failed(io::Error::other(error)))?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -66,10 +73,6 @@ pub fn write(recording: &Recording, path: &Path) -> Result<(), FileError> {
         .open(path)
         .map_err(failed)?;
     file.write_all(&bytes).map_err(failed)
-}
-
-fn packed(recording: &Recording) -> io::Result<ciborium::Value> {
-    super::value::pack(recording).map_err(io::Error::other)
 }
 
 /// Reads a file.
@@ -88,23 +91,35 @@ pub fn read(path: &Path) -> Result<Recording, FileError> {
         .map_err(failed)?;
     let body = bytes
         .strip_prefix(MAGIC)
-        .ok_or_else(|| FileError::NotARecording(path.to_path_buf()))?;
+        .ok_or_else(|| refused(path, &bytes))?;
     let damaged = |what: String| FileError::Damaged {
         path: path.to_path_buf(),
         what,
     };
     let mut rest = body;
-    let value: ciborium::Value =
+    let recording: Recording =
         ciborium::from_reader(&mut rest).map_err(|error| damaged(told(&error)))?;
     if !rest.is_empty() {
         return Err(damaged("something follows its end".into()));
     }
-    let mut recording: Recording = super::value::unpack(value)
-        .map_err(|_| damaged("what it holds is no recording of this version".into()))?;
-    for event in &mut recording.events {
-        event.shorten();
-    }
     Ok(recording)
+}
+
+fn refused(path: &Path, bytes: &[u8]) -> FileError {
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let path = path.to_path_buf();
+    match std::str::from_utf8(line) {
+        Ok(line) if line.starts_with("coracle-recording ") && line.len() < 40 => {
+            FileError::OtherVersion {
+                path,
+                found: line.into(),
+            }
+        }
+        _ => FileError::NotARecording(path),
+    }
 }
 
 fn told(error: &ciborium::de::Error<io::Error>) -> String {

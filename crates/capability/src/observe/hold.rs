@@ -10,6 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::value::Encoded;
 use crate::{
     contract::Shared,
     keyvalue::{Call, KeyValue, overlay::Overlay},
@@ -38,8 +39,8 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Effect::Keyvalue { bucket, call } => {
-                let call = super::value::pack(call)
-                    .map_or_else(|error| error.to_string(), |call| super::value::show(&call));
+                let call =
+                    Encoded::of(call).map_or_else(|error| error.to_string(), |call| call.show());
                 write!(f, "bucket {bucket:?}: {call}")
             }
             Effect::Http { method, url } => write!(f, "http: {method} {url}"),

@@ -9,22 +9,24 @@ use crate::logging::{Line, Lines, Speaker};
 pub struct Observed {
     observation: Observation,
     inner: Arc<dyn Lines>,
+    resource: Arc<str>,
 }
 
 impl Observed {
     /// Observes the lines of one invocation.
     pub fn new(observation: Observation, inner: Arc<dyn Lines>) -> Self {
-        Self { observation, inner }
+        Self {
+            observation,
+            inner,
+            resource: "".into(),
+        }
     }
 }
 
 impl Lines for Observed {
     fn line(&self, speaker: &Speaker, line: Line) {
         match &self.observation {
-            Observation::Record(recorder) => {
-                let told = recorder.ask("log", "", &line);
-                recorder.answer(told, &true);
-            }
+            Observation::Record(recorder) => recorder.note("log", &self.resource, &line, &true),
             Observation::Replay(player) => _ = player.play::<bool>("log", "", &line),
             Observation::None | Observation::Hold(_) => {}
         }

@@ -40,9 +40,8 @@ impl Observed {
     fn draw(&self, bytes: &mut [u8]) {
         match &self.observation {
             Observation::Record(recorder) => {
-                let asked = recorder.ask(NAME, self.kind, &bytes.len());
                 self.source.fill(bytes);
-                recorder.answer(asked, &bytes);
+                recorder.note(NAME, &self.kind.into(), &bytes.len(), &bytes);
             }
             Observation::Replay(player) => {
                 let drawn: Vec<u8> = player

@@ -25,6 +25,17 @@ pub struct Directory {
     pub entries: Vec<Entry>,
 }
 
+impl Directory {
+    /// What its files take.
+    pub fn bytes(&self) -> usize {
+        let files = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.content.as_ref());
+        files.map(Vec::len).sum()
+    }
+}
+
 /// A file or folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

@@ -121,6 +121,13 @@ impl DigestKey {
         Self(key)
     }
 
+    /// Tells this key from others, and nothing of it.
+    pub fn name(&self) -> String {
+        blake3::keyed_hash(&self.0, b"the name of this key")
+            .to_hex()
+            .to_string()
+    }
+
     /// Runs `work`, in which revealed secrets can be written down, each as its digest under this key.
     ///
     /// A recorder wraps its one call of the serialiser in this. On this thread and for this call only: `work` is not to await.

@@ -153,8 +153,15 @@ fn begin(
             // Whoever observes an invocation wants that one and nothing of another.
             let unobserved = matches!(watched.observation, Observation::None);
             let Some(shelf) = revision.shelf().filter(|_| unobserved) else {
-                let mut instance = fresh().await.map_err(&fail)?;
-                return instance.call(request, Answer::to(head)).await.map_err(fail);
+                let runs = async {
+                    let mut instance = fresh().await?;
+                    instance.call(request, Answer::to(head)).await
+                };
+                let ran = match watched.observation.turns() {
+                    None => runs.await,
+                    Some(turns) => turns.drive(runs, || account.is_interrupted()).await,
+                };
+                return ran.map_err(fail);
             };
             let mut instance = match shelf.take(&environment) {
                 Some(mut instance) => {

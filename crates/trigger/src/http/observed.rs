@@ -13,16 +13,13 @@ use std::{
 use bytes::Bytes;
 use coracle_capability::config::Variables;
 use coracle_capability::observe::{
-    Effect, Effects, Message, Observation, Recorder, Recording, redact::conceal,
+    Cut, Effect, Effects, Message, Observation, Recorder, Recording, Share, recorder::Taken,
 };
-use coracle_capability::secrets::DigestKey;
+use coracle_capability::secrets::{DigestKey, SecretValue};
 use coracle_gateway::{Body, BodyError, Exchange};
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-
-/// Most bytes of one body in a recording.
-const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// Who wants to know what the invocations of a component do.
 #[derive(Clone, Default)]
@@ -42,11 +39,21 @@ pub trait Recordings: Send + Sync {
     ///
     /// # Errors
     /// Why there can be no recording now; the request is then answered unrecorded.
-    fn begin(&self) -> Result<Recording, String>;
+    fn begin(&self) -> Result<(Recording, Share), String>;
     /// Under which key revealed secrets are written down.
     fn key(&self) -> DigestKey;
     /// Takes a finished recording. Must not block for long: it runs where the invocation ended.
-    fn finished(&self, recording: Recording);
+    fn finished(&self, finished: Finished);
+}
+
+/// A recording of an invocation that is over.
+pub struct Finished {
+    /// What it asked and was told, with the values of revealed secrets wherever the guest put them.
+    pub recording: Recording,
+    /// These values, each with what a replay will hand out for it.
+    pub revealed: Vec<(SecretValue, SecretValue)>,
+    /// The room that the recording takes until it is written.
+    pub share: Option<Share>,
 }
 
 /// Takes lists of effects.
@@ -66,9 +73,14 @@ impl Watching {
         match self {
             Watching::Nobody => (Watched::default(), request),
             Watching::Recording(recordings) => match recordings.begin() {
-                Ok(mut recording) => {
+                Ok((mut recording, share)) => {
                     recording.environment = BTreeMap::clone(environment);
-                    record(Arc::clone(recordings), recording, exchange, request)
+                    record(
+                        Arc::clone(recordings),
+                        (recording, share),
+                        exchange,
+                        request,
+                    )
                 }
                 Err(why) => {
                     tracing::warn!(request_id = %exchange.request_id, "not recorded: {why}");
@@ -146,7 +158,7 @@ impl Drop for Held {
 
 fn record(
     recordings: Arc<dyn Recordings>,
-    mut recording: Recording,
+    (mut recording, share): (Recording, Share),
     exchange: &Arc<Exchange>,
     request: Request<Body>,
 ) -> (Watched, Request<Body>) {
@@ -155,7 +167,7 @@ fn record(
     recording.request.method = head.method.to_string();
     recording.request.target = head.uri.to_string();
     recording.request.message.headers = fields(&head.headers);
-    let recorder = Arc::new(Recorder::new(recordings.key()));
+    let recorder = Arc::new(Recorder::new(recordings.key(), share));
     let capture = Arc::new(Capture {
         recordings,
         recorder: Arc::clone(&recorder),
@@ -196,16 +208,24 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        let (events, truncated) = self.recorder.take();
-        let recording = self
-            .recording
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        recording.events = events;
-        recording.truncated |= truncated;
-        conceal(recording, &self.recorder.revealed());
+        let Taken {
+            events,
+            order,
+            cut,
+            share,
+        } = self.recorder.take();
+        let mut recording = std::mem::take(
+            self.recording
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        (recording.events, recording.order, recording.cut) = (events, order, cut);
         recording.answered.reason = self.exchange.reason().map(str::to_string);
-        self.recordings.finished(recording.clone());
+        self.recordings.finished(Finished {
+            recording,
+            revealed: self.recorder.revealed(),
+            share,
+        });
     }
 }
 
@@ -213,6 +233,15 @@ impl Drop for Capture {
 enum Side {
     Request,
     Response,
+}
+
+impl Side {
+    fn cut(self) -> Cut {
+        match self {
+            Side::Request => Cut::Request,
+            Side::Response => Cut::Response,
+        }
+    }
 }
 
 /// A body whose bytes are noted as they pass.
@@ -233,18 +262,16 @@ impl http_body::Body for Tee {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let ended = self.body.is_end_stream();
         let side = self.side;
+        let fits = |bytes| self.capture.recorder.fits(bytes, side.cut());
         self.capture.note(|recording| match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 let noted = message(recording, side);
-                let kept = frame.data_ref().map_or(0, |data| data.len());
-                let fits = noted.body.len() + kept <= MAX_BODY_BYTES;
-                if let (Some(data), true) = (frame.data_ref(), fits) {
+                if let Some(data) = frame.data_ref().filter(|data| fits(data.len())) {
                     noted.body.extend_from_slice(data);
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     noted.trailers = fields(trailers);
                 }
-                recording.truncated |= !fits;
                 if let (Side::Response, true) = (side, ended) {
                     recording.answered.complete = true;
                 }

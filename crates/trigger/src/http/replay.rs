@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coracle_capability::observe::{Difference, Message, Observation, Player, Recording};
+use coracle_capability::observe::{Cut, Difference, Message, Observation, Player, Recording};
+use coracle_capability::secrets::{Fingerprint, SecretValue};
 use coracle_gateway::{Body, Exchange, Observer, RequestId};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::Frame;
@@ -22,9 +23,9 @@ use crate::admission::Admission;
 /// Why a recording cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// A limit of the recorder was reached.
-    #[error("the recording is incomplete: a limit of the recorder was reached")]
-    Truncated,
+    /// A limit of the recorder was reached, and what is missing is needed.
+    #[error("the recording is cut: {0} did not fit, and a replay needs all of it")]
+    Cut(Cut),
     /// Its request is no request.
     #[error("the recorded request cannot be made again: {0}")]
     Request(String),
@@ -36,16 +37,17 @@ impl Observer for Nobody {
     fn finished(&self, _: &Exchange) {}
 }
 
-/// Runs a recording against this revision.
+/// Runs a recording against this revision. `told` are the values of secrets that are known; for others the guest gets stand-ins.
 ///
 /// # Errors
 /// See [`ReplayError`].
 pub async fn replay(
     revision: Arc<Revision>,
     recording: &Recording,
+    told: Vec<(Fingerprint, SecretValue)>,
 ) -> Result<Option<Difference>, ReplayError> {
-    if recording.truncated {
-        return Err(ReplayError::Truncated);
+    if let Some(cut) = recording.cut.iter().find(|cut| cut.prevents_replay()) {
+        return Err(ReplayError::Cut(*cut));
     }
     let request = request(recording).map_err(|error| ReplayError::Request(error.to_string()))?;
     let request_id = RequestId::parse(&recording.request_id).unwrap_or_else(RequestId::random);
@@ -56,7 +58,8 @@ pub async fn replay(
         path,
         Arc::new(Nobody),
     ));
-    let player = Arc::new(Player::new(recording.events.clone()));
+    let player = Player::new(recording.events.clone(), &recording.order);
+    let player = Arc::new(player.telling(told));
     let gate = Admission::new(1, 0, std::time::Duration::ZERO);
     let Ok(place) = gate.enter().await else {
         return Err(ReplayError::Request("no place".into()));
@@ -94,8 +97,10 @@ pub async fn replay(
         }
     }
     drop(body);
+    player.concealing().in_message(&mut now);
     // Work after the response goes on until the exchange is nobody's but ours.
-    while Arc::strong_count(&exchange) > 1 {
+    // The same for bodies that are still compared.
+    while Arc::strong_count(&exchange) > 1 || Arc::strong_count(&player) > 1 {
         tokio::task::yield_now().await;
     }
     Ok(player
@@ -152,8 +157,8 @@ fn answer(recording: &Recording, status: u16, now: &Message, complete: bool) -> 
             shown(&now.headers),
         );
     }
-    if !recorded.complete {
-        // The client left: what it had received by then is all there is to compare.
+    if !recorded.complete || recording.cut.contains(&Cut::Response) {
+        // The client left, or the recorder had no room: what there is by then is all there is to compare.
         let same = now.body.starts_with(&recorded.message.body);
         return if same {
             None
