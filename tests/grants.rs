@@ -22,6 +22,7 @@ both_generations! {
     randomness_without_a_grant_ends_the_request_and_names_the_line_to_add,
     randomness_with_a_grant_is_not_the_same_twice,
     randomness_that_is_no_authority_needs_no_grant,
+    a_profile_stops_the_clock_and_seeds_randomness,
     outbound_http_without_a_grant_is_denied,
     outbound_http_goes_where_the_grant_says_and_the_operator_allows,
     outbound_http_to_a_name_is_checked_by_address_too,
@@ -272,6 +273,35 @@ fn encoded(url: &str) -> String {
     url.replace('%', "%25")
         .replace('&', "%26")
         .replace('?', "%3F")
+}
+
+/// For tests of a service: the same answers each time. Another seed draws something else.
+fn a_profile_stops_the_clock_and_seeds_randomness(generation: Generation) {
+    let app = generation.app(&format!(
+        "{}[profile.test.component.guest]\nclock = \"2026-01-01T00:00:00Z\"\nrandomness = 42\n[profile.other.component.guest]\nrandomness = 43\n",
+        granted("clock = true\nrandomness = true")
+    ));
+    let run = |profile: &str| {
+        Coracle::new()
+            .app(&app)
+            .args(["--profile", profile])
+            .start()
+    };
+    let service = run("test");
+    let first = get_json(&service, "/clock");
+    assert_eq!(first["wall_s"], 1_767_225_600, "{first}");
+    assert_eq!(first["std_s"], 1_767_225_600, "{first}");
+    assert_eq!(get_json(&service, "/clock"), first);
+    let draw = |service: &Service, kind: &str| {
+        http::get(&service.url(&format!("/random?n=32&kind={kind}"))).body_text()
+    };
+    let secure = draw(&service, "");
+    for kind in ["", "insecure", "seed"] {
+        assert_eq!(draw(&service, kind), draw(&service, kind), "{kind}");
+    }
+    assert_ne!(draw(&service, "insecure"), secure);
+    drop(service);
+    assert_ne!(draw(&run("other"), ""), secure);
 }
 
 fn outbound_http_without_a_grant_is_denied(generation: Generation) {

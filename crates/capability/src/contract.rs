@@ -21,6 +21,8 @@ impl<V: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync +
 pub trait Contract: Send + Sync + 'static {
     /// The word used in logs and metrics.
     const NAME: &'static str;
+    /// Whether every call is answered where it is made: nobody waits, and nothing else comes to pass meanwhile.
+    const AT_ONCE: bool = false;
     /// What a guest asks.
     type Call: Value;
     /// What it is answered.

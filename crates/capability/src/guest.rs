@@ -19,11 +19,14 @@ use wasmtime_wasi::{
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
+    clock::{self, Clock, host::Reading},
     config::{Environment, Variables},
+    contract::Shared,
     http::host::{Authority as HttpAuthority, Outbound},
     keyvalue::host::OpenBucket,
     logging::{Lines, Source, Speaker, capture::Captured, line::Voice},
-    observe::{Observation, clock, line::Observed, random},
+    observe::{Observation, line::Observed},
+    random::{self, Random, host::Drawing},
     secrets::host::Handle as SecretHandle,
 };
 
@@ -49,8 +52,42 @@ pub struct Template {
     pub files_held: WasiFilesystemCtx,
     /// Outbound HTTP.
     pub http: HttpAuthority,
+    /// The time of a profile; `None` is the machine's.
+    pub time: Option<clock::Memory>,
+    /// The seed of a profile's randomness, from which each instance draws anew; `None` is the machine's randomness.
+    pub seed: Option<u64>,
     /// Where the guest's lines go.
     pub lines: Arc<dyn Lines>,
+}
+
+impl Template {
+    fn wall_clock(&self) -> Shared<Clock> {
+        match self.time {
+            Some(time) => Arc::new(time),
+            None => Arc::new(clock::system::Wall::default()),
+        }
+    }
+
+    fn monotonic_clock(&self) -> Shared<Clock> {
+        match self.time {
+            Some(_) => Arc::new(clock::Memory::at(0)),
+            None => Arc::new(clock::system::Monotonic::default()),
+        }
+    }
+
+    /// Each kind of draw has a sequence of its own: how often a guest draws of one does not change what it draws of another.
+    fn randomness(&self, kind: u64) -> Shared<Random> {
+        match self.seed {
+            Some(seed) => Arc::new(random::Memory::seeded(seed ^ kind << 62)),
+            None => Arc::new(random::System),
+        }
+    }
+
+    /// WASI's own clocks and randomness are the machine's: nothing stands around them when nobody asked for anything else.
+    fn is_plain(&self, observation: &Observation) -> bool {
+        let unobserved = matches!(observation, Observation::None | Observation::Hold(_));
+        unobserved && self.time.is_none() && self.seed.is_none()
+    }
 }
 
 /// One invocation of a component, as its guest needs to know it.
@@ -121,13 +158,16 @@ impl Guest {
         for (name, value) in environment.iter() {
             builder.env(name, value);
         }
-        if let Observation::Record(_) | Observation::Replay(_) = &observation {
+        if !template.is_plain(&observation) {
+            let around = |name, clock| Reading::new(observation.around(name, clock));
+            let drawing =
+                |name, kind| Drawing::new(observation.around(name, template.randomness(kind)));
             builder
-                .wall_clock(clock::Observed::new(observation.clone()))
-                .monotonic_clock(clock::Observed::new(observation.clone()))
-                .secure_random(random::Observed::new(observation.clone(), "secure"))
-                .insecure_random(random::Observed::new(observation.clone(), "insecure"))
-                .insecure_random_seed(random::seed(&observation));
+                .wall_clock(around("wall", template.wall_clock()))
+                .monotonic_clock(around("monotonic", template.monotonic_clock()))
+                .secure_random(drawing("secure", 0))
+                .insecure_random(drawing("insecure", 1))
+                .insecure_random_seed(drawing("insecure-seed", 2).seed());
         }
         let mut wasi = builder.build();
         *wasi.filesystem() = match &observation {

@@ -4,6 +4,7 @@
 //! In: a component and its authority. Out: something that can be instantiated per request. Backends are elsewhere: here are the
 //! contracts, their WIT translation, their grants, and the memory backends that are their reference reading.
 
+pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod guest;
@@ -13,6 +14,7 @@ pub mod layer;
 pub mod link;
 pub mod logging;
 pub mod observe;
+pub mod random;
 pub mod secrets;
 
 pub use guest::{Guest, Invocation, Template};

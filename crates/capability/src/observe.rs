@@ -5,14 +5,12 @@
 //! list of effects. An invocation that nobody observes carries none of this: it is attached per request, where a guest opens a
 //! resource or where its clocks are made.
 
-pub mod clock;
 mod encode;
 pub mod event;
 pub mod file;
 pub mod hold;
 pub mod line;
 pub mod player;
-pub mod random;
 pub mod recorder;
 pub mod redact;
 pub mod snapshot;
@@ -28,7 +26,6 @@ pub use recorder::{Recorder, Room, Share};
 pub use turns::Turns;
 
 use crate::{
-    config::Config,
     contract::{Contract, Shared},
     keyvalue::{Door, KeyValue, overlay::Overlay},
     secrets::Secrets,
@@ -73,13 +70,13 @@ impl Observation {
         }
     }
 
-    /// Puts the layer of this observation around the configuration of a component that is being read.
-    pub fn config(&self, values: Shared<Config>) -> Shared<Config> {
+    /// Puts the layer of this observation around something that is no named resource, as a clock is; `name` tells it from others of its kind.
+    pub fn around<C: Contract>(&self, name: &str, inner: Shared<C>) -> Shared<C> {
         match self {
-            Observation::None | Observation::Hold(_) => values,
-            Observation::Record(recorder) => recorded(recorder, "", values),
+            Observation::None | Observation::Hold(_) => inner,
+            Observation::Record(recorder) => recorded(recorder, name, inner),
             Observation::Replay(player) => {
-                Arc::new(player::Replay::<Config>::new(Arc::clone(player), ""))
+                Arc::new(player::Replay::<C>::new(Arc::clone(player), name))
             }
         }
     }

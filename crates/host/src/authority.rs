@@ -10,7 +10,7 @@ use std::{
 };
 
 use coracle_capability::{
-    Authority, Template,
+    Authority, Template, clock,
     config::{self, Config, Environment, Values},
     contract::Shared,
     http::{
@@ -176,6 +176,8 @@ pub fn template(
             grants: Arc::new(outbound(app, component, operator, bound)?),
             counters: Arc::clone(&counters.http),
         },
+        time: component.time_ns.map(clock::Memory::at),
+        seed: component.seed,
         lines: Arc::clone(lines),
     })
 }

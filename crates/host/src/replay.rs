@@ -335,6 +335,9 @@ fn template(recording: &Recording, scratch: &Path) -> Result<Template, ReplayFai
             }),
             counters: Arc::default(),
         },
+        // Answered from the recording.
+        time: None,
+        seed: None,
         lines: Arc::new(Silent),
     })
 }

@@ -52,6 +52,10 @@ pub struct Component {
     pub environment: Values,
     /// Which of its imports other components answer, in the order of the file. They form no circle, filters counted in.
     pub links: Vec<Link>,
+    /// The time that a profile puts in place of the machine's: nanoseconds since 1970.
+    pub time_ns: Option<u64>,
+    /// The seed of the randomness that a profile puts in place of the machine's.
+    pub seed: Option<u64>,
     /// What it may reach.
     pub grants: Grants,
     /// What one invocation may use; `None` is the default.

@@ -169,6 +169,8 @@ fn components(
                     &made.environment,
                     over.and_then(|(_, o)| o.environment.as_deref()),
                 ),
+                time_ns: made.time_ns,
+                seed: made.seed,
                 links,
                 grants,
                 limits: written.limits.clone(),
@@ -193,6 +195,7 @@ fn overlaid(base: &Overrides, over: Option<&Overrides>) -> Overrides {
     if over.build.is_some() {
         made.build = over.build.clone();
     }
+    (made.time_ns, made.seed) = (over.time_ns, over.seed);
     made
 }
 

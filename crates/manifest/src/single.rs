@@ -99,6 +99,8 @@ pub fn single(file: &Path, grants: Grants, buckets: Vec<BucketName>) -> Result<A
         build: None,
         config: Values::default(),
         environment: Values::default(),
+        time_ns: None,
+        seed: None,
         links: Vec::new(),
         grants,
         limits: Limits::default(),

@@ -34,6 +34,48 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
+/// Nanoseconds since 1970, from `2026-01-01T00:00:00Z`: RFC 3339 in UTC, to the second. `None` when it is not such a time, or after 2500.
+pub(crate) fn instant_ns(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let days_of = |month: u64| match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap(year) => 29,
+        2 => 28,
+        _ => 31,
+    };
+    let valid = (1970..=2500).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=days_of(month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !valid {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| 365 + u64::from(leap(year))).sum();
+    let months: u64 = (1..month).map(days_of).sum();
+    let days = years + months + day - 1;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000_000)
+}
+
+/// Three numbers of so many digits.
+fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut parts = text.split(between);
+    let mut next = |digits: usize| {
+        let part = parts.next()?;
+        let fits = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse().ok().filter(|_| fits)
+    };
+    let [a, b, c] = digits;
+    let numbers = [next(a)?, next(b)?, next(c)?];
+    parts.next().is_none().then_some(numbers)
+}
+
 /// A size as a person would write it: `64MiB`.
 pub(crate) fn size_text(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -104,6 +146,27 @@ mod tests {
         assert_eq!(duration("1m"), Some(Duration::from_secs(60)));
         for bad in ["", "5", "1m30s", "5 sec", "-1s", "18446744073709551615h"] {
             assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_a_time_and_refuses_days_that_do_not_exist() {
+        let seconds = |text| instant_ns(text).map(|time| time / 1_000_000_000);
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(seconds("2026-01-01T00:00:00Z"), Some(1_767_225_600));
+        assert_eq!(seconds("2024-02-29T23:59:59Z"), Some(1_709_251_199));
+        for wrong in [
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00+01:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-1-1T0:0:0Z",
+            "now",
+        ] {
+            assert_eq!(instant_ns(wrong), None, "{wrong}");
         }
     }
 }

@@ -235,6 +235,8 @@ fn template() -> Template {
             grants: Arc::new(grants),
             counters: Arc::default(),
         },
+        time: None,
+        seed: None,
         lines: Arc::new(Silent),
     }
 }

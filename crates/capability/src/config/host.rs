@@ -62,7 +62,7 @@ impl store::Host for Handles {
         key: String,
     ) -> wasmtime::Result<Result<Option<String>, WitError>> {
         // There is no handle to observe at, so each call is: one comparison where nobody watches.
-        let values = self.observation.config(values.source());
+        let values = self.observation.around("", values.source());
         Ok(match values.call(Call::Get { key }).await {
             Ok(Reply::Value(value)) => Ok(value),
             Ok(Reply::Values(_)) => Err(unexpected().into()),
@@ -74,7 +74,7 @@ impl store::Host for Handles {
         &mut self,
         values: Values,
     ) -> wasmtime::Result<Result<Vec<(String, String)>, WitError>> {
-        let values = self.observation.config(values.source());
+        let values = self.observation.around("", values.source());
         Ok(match values.call(Call::GetAll).await {
             Ok(Reply::Values(values)) => Ok(values),
             Ok(Reply::Value(_)) => Err(unexpected().into()),

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use crate::contract::{Answer, Backend, Contract, Shared};
+use crate::{
+    contract::{Answer, Backend, Contract, Shared},
+    random::memory::number_of,
+};
 
 /// Which of the calls that a rule concerns are hit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -129,12 +132,9 @@ impl<C: Contract> Backend<C> for Fault<C> {
     }
 }
 
-/// The nth number of the sequence of `seed`, from 0 to below 1: SplitMix64 (Steele, Lea, Flood, 2014), which can be asked anywhere.
+/// The nth number of the sequence of `seed`, from 0 to below 1.
 fn fraction(seed: u64, number: u64) -> f64 {
-    let mut z = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let bits = (z ^ (z >> 31)) >> 11;
+    let bits = number_of(seed, number) >> 11;
     bits as f64 / (1u64 << 53) as f64
 }
 

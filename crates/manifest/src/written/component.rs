@@ -9,6 +9,7 @@ use crate::{
     problem::{Span, quote},
     reader::{Reader, Shape, Table, Text},
     suggest::nearest,
+    units::instant_ns,
 };
 
 /// A component as written.
@@ -35,6 +36,10 @@ pub(crate) struct Overrides {
     /// `None` is no word.
     pub(crate) config: Option<Vec<Text>>,
     pub(crate) environment: Option<Vec<Text>>,
+    /// A profile's alone: nanoseconds since 1970.
+    pub(crate) time_ns: Option<u64>,
+    /// A profile's alone.
+    pub(crate) seed: Option<u64>,
 }
 
 /// A build as written.
@@ -80,6 +85,8 @@ const OVERRIDES: Shape = Shape {
         ),
         ("config", "config = { issuer = \"shop\" }"),
         ("environment", "environment = { LOG = \"info\" }"),
+        ("clock", "clock = \"2026-01-01T00:00:00Z\""),
+        ("randomness", "randomness = 42"),
         // Known so that the refusal can give its reason; refused below.
         ("grants", ""),
         ("limits", ""),
@@ -141,7 +148,11 @@ impl Overrides {
         let tables = reader.named(profile, "component", &OVERRIDES);
         let read = |(key, table): (Spanned<String>, Table<'_>)| {
             refuse_beyond_profiles(reader, &table);
-            let overrides = Self::read(reader, &table);
+            let overrides = Self {
+                time_ns: time(reader, &table),
+                seed: seed(reader, &table),
+                ..Self::read(reader, &table)
+            };
             (key, overrides)
         };
         tables.into_iter().map(read).collect()
@@ -168,8 +179,35 @@ impl Overrides {
             build: build(reader, table),
             config,
             environment,
+            time_ns: None,
+            seed: None,
         }
     }
+}
+
+/// The time at which a profile's clocks stand.
+fn time(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<u64> {
+    let written = reader.string(table, "clock")?;
+    let time = instant_ns(written.get_ref());
+    if time.is_none() {
+        let message = format!("{} is not a time", quote(written.get_ref()));
+        let fix = "write the time at which the component's clocks stand, from 1970 to 2500 and in UTC: \
+                   `clock = \"2026-01-01T00:00:00Z\"`";
+        reader.report("clock", written.span(), message, "", fix);
+    }
+    time
+}
+
+/// The seed of a profile's randomness.
+fn seed(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<u64> {
+    let written = reader.integer(table, "randomness")?;
+    let seed = u64::try_from(*written.get_ref()).ok();
+    if seed.is_none() {
+        let message = format!("{} is not a seed", written.get_ref());
+        let fix = "write a whole number from 0: `randomness = 42`";
+        reader.report("randomness", written.span(), message, "", fix);
+    }
+    seed
 }
 
 fn source(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Spanned<String>> {
@@ -239,7 +277,7 @@ fn refuse_beyond_profiles(reader: &mut Reader<'_>, table: &Table<'_>) {
             continue;
         };
         let message = format!("a profile cannot change {}", quote(key));
-        let fix = "a profile overrides source, build, config, environment, buckets and secrets, never what a component may do: \
+        let fix = "a profile overrides source, build, config, environment, clock, randomness, buckets and secrets, never what a component may do: \
                    what was checked in one profile holds in all. Set it in `[component.NAME]`";
         reader.report(
             "profile-override",
