@@ -7,7 +7,10 @@
     reason = "a failed expectation is how a test fails, in its helpers too"
 )]
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use coracle_testkit::{
     Coracle, Generation, PATIENCE, Service, TempApp, app, both_generations, guest, http,
@@ -251,6 +254,246 @@ fn a_recorded_request_and_one_with_held_writes_have_an_instance_of_their_own(
             [(); 3].map(|()| count(&service)),
             [1, 1, 1],
             "{arguments:?}"
+        );
+    }
+}
+
+/// They may take a quarter of the node's thousand slots, and no request is turned away for their sake.
+#[test]
+fn instances_that_wait_give_way_to_fresh_ones() {
+    const WAITING: usize = 250;
+    const FRESH: usize = 800;
+    let source = guest("behave");
+    let component = |name: &str, reuse: &str| {
+        format!(
+            "[component.{name}]\nsource = {source:?}\ngrants = {{ clock = true }}\nlimits = {{ concurrency = 1000 }}\n{reuse}\n\
+             [[route]]\npath = \"/*\"\nhost = \"{name}.test\"\ncomponent = {name:?}\n"
+        )
+    };
+    let reuse = "reuse = { requests = 100, idle = \"5m\" }";
+    let app = app(
+        &format!(
+            "[app]\nname = \"trial\"\n{}{}",
+            component("guest", reuse),
+            component("fresh", "")
+        ),
+        &[],
+    );
+    let run = Coracle::new().serving(app);
+    let service = run.args(["--admin", "127.0.0.1:0"]).start();
+    let begin = |host: &str, target: &str| {
+        let mut connection = Connection::open(service.base_url());
+        let sent = connection.sender.head("GET", target, &[("host", host)]);
+        sent.unwrap();
+        connection
+    };
+    let idle = || metric(&service, "coracle_instances_idle").unwrap_or_default();
+    let mut at_once: Vec<_> = (0..WAITING + 20)
+        .map(|_| begin("guest.test", "/sleep?ms=2000"))
+        .collect();
+    for connection in &mut at_once {
+        assert_eq!(connection.receiver.response("GET").unwrap().status, 200);
+    }
+    drop(at_once);
+    assert_eq!(idle(), WAITING as u64, "no more than a quarter");
+    let mut fresh: Vec<_> = (0..FRESH)
+        .map(|_| begin("fresh.test", "/drip?chunks=2&ms=60000"))
+        .collect();
+    for connection in &mut fresh {
+        assert_eq!(connection.receiver.head("GET").unwrap().status, 200);
+    }
+    assert_eq!(idle(), 0);
+}
+
+/// WASI 0.3, several requests in one instance.
+mod at_once {
+    use coracle_testkit::http::{Error, h1::Head};
+
+    use super::*;
+
+    fn sharing(more: &str) -> Service {
+        let app = Generation::P3.app(&format!(
+            "reuse = {{ requests = 10000, concurrent = 8 }}\n{more}"
+        ));
+        let run = Coracle::new().serving(app);
+        run.args(["--admin", "127.0.0.1:0"]).start()
+    }
+
+    fn created(service: &Service) -> u64 {
+        metric(service, "coracle_instances_created_total").unwrap()
+    }
+
+    /// Begins a request that the guest is slow to answer, and returns when the guest has begun.
+    fn dripping(service: &Service) -> Dripping {
+        let mut connection = Connection::open(service.base_url());
+        let sent = connection
+            .sender
+            .request("GET", "/drip?chunks=9&ms=60000", &[], b"");
+        sent.unwrap();
+        let head = connection.receiver.head("GET").unwrap();
+        assert_eq!(head.status, 200);
+        Dripping { connection, head }
+    }
+
+    struct Dripping {
+        connection: Connection,
+        head: Head,
+    }
+
+    impl Dripping {
+        /// Whether it ended, and not as an answer ends.
+        fn breaks_off(mut self) -> bool {
+            let mut buffer = [0; 1_000];
+            loop {
+                let read = self
+                    .connection
+                    .receiver
+                    .read_body(&mut self.head, &mut buffer);
+                match read {
+                    Ok(0) => return false,
+                    Ok(_) => {}
+                    Err(error) => return !matches!(error, Error::TimedOut),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_instance_serves_requests_that_wait_at_once() {
+        let service = sharing(CLOCK);
+        let _waiting: Vec<_> = (0..6).map(|_| dripping(&service)).collect();
+        count(&service);
+        // One that is at work at the very moment of a request is passed over as long as there are fewer than cores.
+        assert!(created(&service) < 7, "{} instances", created(&service));
+    }
+
+    #[test]
+    fn an_instance_takes_no_more_at_once_than_the_manifest_says() {
+        let service = sharing(CLOCK);
+        let _waiting: Vec<_> = (0..17).map(|_| dripping(&service)).collect();
+        let created = created(&service);
+        assert!((3..17).contains(&created), "{created} instances, 8 each");
+    }
+
+    #[test]
+    fn answers_are_whole_and_their_own() {
+        let service = sharing("limits = { cpu = \"10s\" }");
+        thread::scope(|scope| {
+            for client in 0..6_usize {
+                let service = &service;
+                scope.spawn(move || {
+                    let mut connection = Connection::open(service.base_url());
+                    for turn in 0..40 {
+                        let bytes = 1 + client * 70_000 + turn * 17;
+                        let target = format!("/stream?bytes={bytes}");
+                        let answer = connection.request("GET", &target, &[], b"").unwrap();
+                        assert_eq!((answer.status, answer.body.len()), (200, bytes));
+                        let body = vec![b'a'; bytes];
+                        let answer = connection.request("POST", "/sink", &[], &body).unwrap();
+                        assert_eq!(answer.json()["bytes"], bytes);
+                    }
+                });
+            }
+        });
+        assert!(metric(&service, "coracle_instances_reused_total").unwrap() > 400);
+    }
+
+    #[test]
+    fn a_short_answer_leaves_with_its_length() {
+        let service = sharing("");
+        for _ in 0..20 {
+            let answer = http::get(&service.url("/ok"));
+            assert_eq!(answer.header("content-length"), Some("2"));
+        }
+    }
+
+    /// What cannot be told apart fails together, and nothing that broke off looks whole; the next request has another instance.
+    #[test]
+    fn a_trap_ends_every_request_of_its_instance() {
+        let service = sharing(CLOCK);
+        let waiting: Vec<_> = (0..3).map(|_| dripping(&service)).collect();
+        http::get(&service.url("/trap")).assert_problem(500, "trap");
+        assert!(waiting.into_iter().all(Dripping::breaks_off));
+        assert_eq!(count(&service), 1);
+        assert_eq!(created(&service), 2);
+    }
+
+    /// Its guest has no word of it and goes on; what it does then reaches nobody, and its place is its own until then.
+    #[test]
+    fn the_work_of_a_client_that_left_runs_on_to_its_limit() {
+        let service = sharing(&format!(
+            "limits = {{ timeout = \"1s\", concurrency = 1 }}\n{CLOCK}"
+        ));
+        assert_eq!(count(&service), 1);
+        let left = Instant::now();
+        let mut connection = Connection::open(service.base_url());
+        let sent = connection.sender.request("GET", "/hang", &[], b"");
+        sent.unwrap();
+        // Nothing tells from outside that the guest has begun but that its place is taken.
+        soon("a full house", PATIENCE, || {
+            let live = http::get(&format!("{}/metrics", service.admin_url())).body_text();
+            live.contains("coracle_instances_live{pool=\"instances\"} 1")
+                .then_some(())
+        });
+        drop(connection);
+        let turned = http::get(&service.url("/count"));
+        let took = left.elapsed();
+        match turned.status {
+            200 => assert!(took >= Duration::from_millis(900), "{took:?}"),
+            _ => turned.assert_problem(503, "queue-timeout"),
+        }
+        soon("its end", PATIENCE, || {
+            let answer = http::get(&service.url("/count"));
+            (answer.status == 200).then_some(())
+        });
+        assert_eq!(
+            created(&service),
+            2,
+            "an instance whose call never ended is not used again"
+        );
+    }
+
+    #[test]
+    fn a_guest_that_spins_is_ended_within_the_time_of_those_it_shares_with() {
+        let service = sharing("limits = { cpu = \"200ms\" }");
+        let began = Instant::now();
+        http::get(&service.url("/spin")).assert_problem(504, "cpu-limit");
+        assert!(began.elapsed() < Duration::from_secs(2));
+        assert_eq!(count(&service), 1);
+        assert_eq!(created(&service), 2);
+    }
+
+    #[test]
+    fn a_guest_that_hangs_is_answered_for_at_its_timeout() {
+        let service = sharing(&format!("limits = {{ timeout = \"300ms\" }}\n{CLOCK}"));
+        for path in ["/hang", "/never"] {
+            http::get(&service.url(path)).assert_problem(504, "timeout");
+        }
+        assert!(dripping(&service).breaks_off());
+        assert_eq!(count(&service), 1);
+    }
+
+    #[test]
+    fn a_line_names_no_request_that_may_not_have_said_it() {
+        let app = Generation::P3.app("reuse = { requests = 100, concurrent = 8 }");
+        let service = Coracle::new().serving(app).args(["--log", "json"]).start();
+        assert_eq!(http::get(&service.url("/print?text=shared")).status, 200);
+        let line = service.wait_for_line(|line| line.contains("shared on stdout"));
+        assert!(line.contains("\"component\":\"guest\""), "{line}");
+        assert!(!line.contains("request_id"), "{line}");
+    }
+
+    #[test]
+    fn wasi_0_2_is_told_that_it_serves_one_after_the_other() {
+        let app = Generation::P2.app("reuse = { requests = 100, concurrent = 2 }");
+        let Err(ended) = Coracle::new().serving(app).try_start() else {
+            panic!("it serves");
+        };
+        assert!(ended.stderr.contains("error[reuse]"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("one after the other"),
+            "{}",
+            ended.stderr
         );
     }
 }

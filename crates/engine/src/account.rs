@@ -20,7 +20,7 @@ use crate::profile::EPOCH;
 /// The account of one invocation. Written by one thread at a time, read by any.
 #[derive(Debug)]
 pub struct Account {
-    budget_ns: u64,
+    budget_ns: AtomicU64,
     used_ns: AtomicU64,
     /// When the poll that runs now began; 0 between polls.
     poll_began_ns: AtomicU64,
@@ -34,7 +34,7 @@ impl Account {
     /// An empty account with this budget.
     pub fn new(budget: Duration) -> Arc<Self> {
         Arc::new(Self {
-            budget_ns: nanoseconds(budget),
+            budget_ns: AtomicU64::new(nanoseconds(budget)),
             used_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
@@ -54,7 +54,12 @@ impl Account {
 
     /// Whether the budget is spent.
     pub fn is_spent(&self) -> bool {
-        nanoseconds(self.used()) > self.budget_ns
+        nanoseconds(self.used()) > self.budget_ns.load(Relaxed)
+    }
+
+    /// Adds to the budget: another invocation is charged to the same account.
+    pub fn allow(&self, more: Duration) {
+        self.budget_ns.fetch_add(nanoseconds(more), Relaxed);
     }
 
     /// Whether the end of an epoch cut the last poll off: the guest did not wait for anything.

@@ -454,9 +454,13 @@ impl Loader {
             let fix = "a component that serves exports wasi:http/incoming-handler@0.2.x or wasi:http/handler@0.3.x";
             refused("unservable", error.to_string(), Some(fix.into()))
         })?;
-        Ok(match reuse(component) {
-            Some(reuse) => revision.reusing(reuse, &self.room, Arc::clone(&counters.instances)),
-            None => revision.beside(&self.room),
+        let Some(reuse) = reuse(component) else {
+            return Ok(revision.beside(&self.room));
+        };
+        let reusing = revision.reusing(reuse, &self.room, Arc::clone(&counters.instances));
+        reusing.map_err(|error| {
+            let fix = "take `concurrent` out of `reuse`, or serve a component that exports wasi:http/handler@0.3.x";
+            refused("reuse", error.to_string(), Some(fix.into())).into()
         })
     }
 
@@ -518,6 +522,7 @@ fn reuse(component: &Component) -> Option<Reuse> {
     Some(Reuse {
         requests: asked.requests,
         idle: asked.idle.unwrap_or(DEFAULT_IDLE),
+        concurrent: asked.concurrent.unwrap_or(1),
     })
 }
 

@@ -49,10 +49,14 @@ fn app_block(text: &mut String, loaded: &LoadedApp) {
         );
         if let Some(component) = app.components.get(name) {
             if let Some(reuse) = &component.reuse {
+                let at_once = match reuse.concurrent {
+                    Some(concurrent) => format!(", {concurrent} at once"),
+                    None => String::new(),
+                };
+                let requests = reuse.requests;
                 let _ = writeln!(
                     text,
-                    "    an instance serves up to {} requests",
-                    reuse.requests
+                    "    an instance serves up to {requests} requests{at_once}"
                 );
             }
             for line in grants(loaded, component, &loaded_component.values) {

@@ -12,11 +12,12 @@ pub(super) const MAX_REQUESTS: u32 = 10_000;
 const MAX_CONCURRENT: u32 = 128;
 
 const REUSE: Shape = Shape {
-    known: &[("requests", "requests = 128"), ("idle", "idle = \"10s\"")],
-    later: &[(
-        "concurrent",
-        "an instance serves one request after the other for now",
-    )],
+    known: &[
+        ("requests", "requests = 128"),
+        ("idle", "idle = \"10s\""),
+        ("concurrent", "concurrent = 16"),
+    ],
+    later: &[],
 };
 
 /// Reads `reuse`; absent is a fresh instance for every request.

@@ -40,18 +40,18 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Classifies what a guest ended with, and logs it once.
+    /// Classifies what a guest ended with, and logs it once; without a request when it cannot be told which of several it was.
     pub(super) fn of(
         error: &wasmtime::Error,
         account: &Account,
         template: &Template,
-        request_id: RequestId,
+        request_id: Option<RequestId>,
     ) -> Self {
         let failure = Self::classify(error, account);
         tracing::warn!(
             app = &*template.app,
             component = &*template.component,
-            %request_id,
+            request_id = request_id.map(tracing::field::display),
             reason = failure.reason(),
             "{error:#}"
         );

@@ -25,6 +25,7 @@ use super::{
     failure::{Failure, check_head},
     instance::Answer,
     observed::Watched,
+    reuse::shared,
     revision::Revision,
     work::{Running, Work},
 };
@@ -126,6 +127,21 @@ fn begin(
         request,
         environment,
     } = asked;
+    // Whoever observes an invocation wants that one and nothing of another.
+    let unobserved = matches!(watched.observation, Observation::None);
+    if let (Some(crew), Some(shelf), true) = (revision.crew(), revision.shelf(), unobserved) {
+        let asked = shared::Asked {
+            place,
+            exchange,
+            failed,
+            request,
+            environment,
+            head,
+        };
+        // The instance has a task and an account of its own; this one only waits for it.
+        let waiting = Account::new(revision.limits().cpu);
+        return (shared::work(&revision, crew, shelf, asked), waiting);
+    }
     let limits = revision.limits();
     let (account, timeout) = (Account::new(limits.cpu), limits.timeout);
     // Told to the exchange however this ends: also when the client leaves and all of it is dropped.
@@ -140,7 +156,8 @@ fn begin(
         async move {
             let fail = |error| {
                 failed.store(true, Relaxed);
-                Failure::of(&error, &account, revision.template(), exchange.request_id)
+                let request_id = Some(exchange.request_id);
+                Failure::of(&error, &account, revision.template(), request_id)
             };
             let fresh = || {
                 revision.fresh(|| Invocation {
@@ -150,8 +167,6 @@ fn begin(
                     observation: watched.observation.clone(),
                 })
             };
-            // Whoever observes an invocation wants that one and nothing of another.
-            let unobserved = matches!(watched.observation, Observation::None);
             let Some(shelf) = revision.shelf().filter(|_| unobserved) else {
                 let runs = async {
                     let mut instance = fresh().await?;
@@ -165,6 +180,7 @@ fn begin(
             };
             let mut instance = match shelf.take(&environment) {
                 Some(mut instance) => {
+                    shelf.counts().count_reused();
                     let request_id = exchange.request_id.to_string();
                     instance.begin(&revision, request_id, Arc::clone(&account));
                     instance

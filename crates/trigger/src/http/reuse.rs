@@ -1,10 +1,11 @@
 //! Instances that serve more than one request, where the manifest asks for it.
 //!
-//! In: instances whose request is over. Out: the same instances for the next request of the same revision, up to a number of
+//! In: instances whose request is over (`shelf`), and those that take several at once (`shared`). Out: the same instances for the next request of the same revision, up to a number of
 //! requests and a time of waiting. A shelf belongs to one revision, so an instance never crosses apps, components or versions; one
 //! that failed, was cancelled, hit a limit or was observed never gets there. Waiting instances hold slots of the pool: all of a
 //! node's are bounded together, and give way when a fresh one finds no slot.
 
+pub(super) mod shared;
 mod shelf;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use shared::Crew;
 pub(super) use shelf::Shelf;
 
 /// How long one instance may serve.
@@ -27,6 +29,8 @@ pub struct Reuse {
     pub requests: u32,
     /// How long it waits for the next one.
     pub idle: Duration,
+    /// Requests it serves at once; more than one needs WASI 0.3.
+    pub concurrent: u32,
 }
 
 /// What became of the instances of one component; outlives its revisions.
@@ -85,14 +89,12 @@ impl Room {
         self.idle.load(Relaxed)
     }
 
-    /// Ends every instance that waits. False when none did.
-    pub(super) fn clear(&self) -> bool {
-        let shelves: Vec<_> = {
-            let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-            shelves.retain(|shelf| shelf.strong_count() > 0);
-            shelves.iter().filter_map(Weak::upgrade).collect()
-        };
-        shelves.iter().filter(|shelf| shelf.clear()).count() > 0
+    /// Ends every instance that waits. Who comes while another does the same waits until their slots are free.
+    pub(super) fn clear(&self) {
+        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        for shelf in shelves.iter().filter_map(Weak::upgrade) {
+            shelf.clear();
+        }
     }
 
     fn add(&self, shelf: &Arc<Shelf>) {

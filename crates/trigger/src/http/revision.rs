@@ -15,7 +15,7 @@ use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use super::{
     instance::Instance,
-    reuse::{InstanceCounts, Reuse, Room, Shelf},
+    reuse::{Crew, InstanceCounts, Reuse, Room, Shelf},
 };
 
 /// One immutable version of a component on a route. Cheap to share.
@@ -25,6 +25,7 @@ pub struct Revision {
     limits: Limits,
     room: Option<Arc<Room>>,
     shelf: Option<Arc<Shelf>>,
+    crew: Option<Arc<Crew>>,
 }
 
 /// The handler a component exports, with its functions looked up once.
@@ -44,6 +45,11 @@ pub enum UnservableError {
         /// What it exports instead.
         exports: String,
     },
+    /// It is asked to serve several requests at once.
+    #[error(
+        "asks for `concurrent` requests; a component of WASI 0.2 serves one after the other, with reuse too"
+    )]
+    OneAfterTheOther,
     /// It exports one of another type.
     #[error("{0}")]
     Mismatch(String),
@@ -82,6 +88,7 @@ impl Revision {
             limits,
             room: None,
             shelf: None,
+            crew: None,
         })
     }
 
@@ -93,10 +100,23 @@ impl Revision {
     }
 
     /// The same with instances that serve more than one request and wait in `room` in between.
-    #[must_use]
-    pub fn reusing(mut self, reuse: Reuse, room: &Arc<Room>, counts: Arc<InstanceCounts>) -> Self {
+    ///
+    /// # Errors
+    /// When it is asked for requests at once and cannot serve them.
+    pub fn reusing(
+        mut self,
+        reuse: Reuse,
+        room: &Arc<Room>,
+        counts: Arc<InstanceCounts>,
+    ) -> Result<Self, UnservableError> {
+        if reuse.concurrent > 1 {
+            let HandlerPre::P3(_) = &self.handler else {
+                return Err(UnservableError::OneAfterTheOther);
+            };
+            self.crew = Some(Arc::new(Crew::new(reuse.concurrent)));
+        }
         self.shelf = Some(Shelf::new(reuse, Arc::clone(room), counts));
-        self.beside(room)
+        Ok(self.beside(room))
     }
 
     /// What every invocation starts from.
@@ -122,15 +142,19 @@ impl Revision {
         self.shelf.as_ref()
     }
 
+    /// Its instances that serve several requests at once, when the manifest asks for that.
+    pub(super) fn crew(&self) -> Option<&Arc<Crew>> {
+        self.crew.as_ref()
+    }
+
     /// A fresh instance. Those that wait for their next request give way to it.
     ///
     /// # Errors
     /// See [`Instance::fresh`].
     pub(super) async fn fresh(&self, first: impl Fn() -> Invocation) -> wasmtime::Result<Instance> {
         match (Instance::fresh(self, first()).await, &self.room) {
-            (Err(error), Some(room))
-                if error.is::<wasmtime::PoolConcurrencyLimitError>() && room.clear() =>
-            {
+            (Err(error), Some(room)) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                room.clear();
                 Instance::fresh(self, first()).await
             }
             (instance, _) => instance,

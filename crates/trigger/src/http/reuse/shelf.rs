@@ -53,6 +53,11 @@ impl Shelf {
         shelf
     }
 
+    /// Requests after which an instance ends.
+    pub(in crate::http) fn requests(&self) -> u32 {
+        self.reuse.requests
+    }
+
     pub(in crate::http) fn counts(&self) -> &InstanceCounts {
         &self.counts
     }
@@ -68,7 +73,6 @@ impl Shelf {
             };
             // A program reads its variables once: one that began with others is not asked again.
             if Arc::ptr_eq(&rested.instance.environment, environment) {
-                self.counts.count_reused();
                 return Some(rested.instance);
             }
         }
@@ -97,10 +101,10 @@ impl Shelf {
         }
     }
 
-    /// Ends all of them. False when there were none.
-    pub(in crate::http) fn clear(&self) -> bool {
+    /// Ends all of them.
+    pub(in crate::http) fn clear(&self) {
         let ended = std::mem::take(&mut self.row().instances);
-        !ended.is_empty()
+        drop(ended);
     }
 
     /// Ends those whose time is over. When the next one's is, unless none waits.
