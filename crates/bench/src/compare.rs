@@ -1,11 +1,15 @@
 //! Every server under the same load, interleaved in one run, so that what changes on the machine changes for all.
 //!
-//! In: rounds and seconds. Out: processor time per request, rate, latency and memory of each server, and the promises that follow from them.
-//! While one is measured the others are stopped. What others used of the machine is told.
+//! In: rounds and seconds. Out: processor time per request, rate, latency and memory of each server, at saturation and at fixed rates, and the
+//! promises that follow from them. While one is measured the others are stopped. What others used of the machine is told.
 
+mod echo;
+mod paced;
 mod report;
 
 use std::{path::PathBuf, time::Duration};
+
+use paced::{How, Paced};
 
 use crate::{
     contender::{self, Contender, Paths},
@@ -23,6 +27,12 @@ const QUIET: f64 = 0.05;
 /// A measurement during which others used more than this of one core is tried again.
 const DISTURBED: f64 = 0.1;
 const ATTEMPTS: u32 = 3;
+/// Memory after load is that of the round in which the server has answered so many.
+const REQUESTS: u64 = 100_000;
+/// With caches that are cold between requests.
+const LIGHT: f64 = 1000.0;
+/// So few requests take little processor time, which is counted in hundredths of a second: they are driven for so many times longer.
+const LIGHT_TIMES: u32 = 3;
 
 /// Every server under the same load, interleaved
 #[derive(Debug, clap::Args)]
@@ -52,6 +62,9 @@ pub(crate) struct Compare {
     /// How long to wait before each measurement until nobody else uses the machine, in seconds
     #[arg(long, default_value_t = 60)]
     quiet: u64,
+    /// How long the body is that goes through the echo
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    echo_mib: u64,
     /// Leave docs/benchmarks.md alone
     #[arg(long)]
     dry: bool,
@@ -84,7 +97,9 @@ struct Round {
 impl Measured {
     fn note(&mut self, round: &Round) {
         let seen = &round.seen;
-        self.after_bytes = round.after_bytes;
+        if self.requests < REQUESTS {
+            self.after_bytes = round.after_bytes;
+        }
         self.requests += seen.requests;
         self.cpu_us
             .push(round.cpu.as_secs_f64() * 1e6 / seen.requests as f64);
@@ -107,9 +122,17 @@ impl Compare {
             threads: 2,
             cores: self.load_cores.clone(),
         };
+        let mut contenders = contender::all(&paths);
+        let mut uncontained = None;
+        if self.wants("node-container") {
+            match contender::contained(&paths) {
+                Ok(contained) => contenders.push(contained),
+                Err(why) => uncontained = Some(why),
+            }
+        }
         let mut all = Vec::new();
-        for contender in contender::all(&paths) {
-            if self.only.is_empty() || self.only.iter().any(|key| key == contender.key) {
+        for contender in contenders {
+            if self.wants(contender.key) {
                 eprintln!("starting {}", contender.key);
                 all.push(self.start(contender, &load)?);
             }
@@ -129,17 +152,80 @@ impl Compare {
                 );
             }
         }
-        let text = format!(
-            "{}\n{}\n{}",
-            self.facts(&paths),
-            report::table(&all),
-            report::promises(&all)
-        );
+        let paced = self.paced(&all)?;
+        let echoes = if self.wants("echo") {
+            let cores = self.server_cores.as_deref();
+            echo::measure(&paths, cores, self.rounds, self.echo_mib, self.wait())?
+        } else {
+            Vec::new()
+        };
+        let found = report::Found {
+            all: &all,
+            paced: &paced,
+            echoes: &echoes,
+        };
+        let mut text = format!("{}\n{}", self.facts(&paths), report::table(&all));
+        if let Some(why) = uncontained {
+            text += &format!("\nNode.js in a container: not measured, {why:#}.\n");
+        }
+        text.extend(paced.iter().map(Paced::table));
+        if !echoes.is_empty() {
+            text += &echo::table(&echoes, self.echo_mib);
+        }
+        text += &format!("\n{}\n{}", report::commands(&all), found.promises());
         println!("{text}");
         if !self.dry {
             document::write("compare", &text)?;
         }
         Ok(())
+    }
+
+    fn wants(&self, key: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == key)
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_secs(self.quiet)
+    }
+
+    /// At a thousand a second, and at half of what the slower of the product and native hyper carried at best.
+    fn paced(&self, all: &[Measured]) -> anyhow::Result<Vec<Paced>> {
+        let how = |duration: Duration| How {
+            connections: self.connections,
+            rounds: self.rounds,
+            duration,
+            cores: self.load_cores.as_deref(),
+            quiet: self.wait(),
+        };
+        let duration = Duration::from_secs(self.seconds);
+        let keys = [
+            "native",
+            "coracle-p2",
+            "coracle-p3",
+            "node",
+            "node-container",
+        ];
+        let mut paced = vec![Paced::measure(
+            report::LIGHTLY,
+            LIGHT,
+            &keys,
+            all,
+            &how(duration * LIGHT_TIMES),
+        )?];
+        let best = |key| {
+            let found = all.iter().find(|measured| measured.contender.key == key);
+            found.map(|measured| measured.per_second.max())
+        };
+        if let (Some(ours), Some(native)) = (best("coracle-p2"), best("native")) {
+            paced.push(Paced::measure(
+                report::HALF,
+                ours.min(native) / 2.0,
+                &["native", "coracle-p2", "coracle-p3"],
+                all,
+                &how(duration),
+            )?);
+        }
+        Ok(paced)
     }
 
     fn start(&self, contender: Contender, load: &Load) -> anyhow::Result<Measured> {
@@ -167,7 +253,7 @@ impl Compare {
     fn measure(&self, measured: &mut Measured, load: &Load) -> anyhow::Result<()> {
         let mut quietest: Option<Round> = None;
         for _ in 0..ATTEMPTS {
-            machine::wait_for_quiet(QUIET, Duration::from_secs(self.quiet));
+            machine::wait_for_quiet(QUIET, self.wait());
             let round = self.attempt(&measured.server, load)?;
             let enough = round.others <= DISTURBED;
             if quietest
@@ -212,13 +298,15 @@ impl Compare {
         );
         let cores = |cores: &Option<String>| cores.as_ref().map_or("all".into(), Clone::clone);
         format!(
-            "{}\nVersions: Coracle {}; {}; Node.js {}; {wasmtime}; {}.\nLoad: wrk, 2 threads, {} keep-alive connections, {} rounds of {} s each \
-             after {} s to warm up; cores: server {}, load {}. Memory is resident.\n",
+            "{}\nVersions: Coracle {}; {}; Node.js {}; {wasmtime}; {}; {}.\nLoad: wrk, 2 threads, {} keep-alive connections, {} rounds of {} s each \
+             after {} s to warm up; at a fixed rate the driver of `coracle bench`; cores: server {}, load {}. Memory is resident, after the round \
+             that reached 100,000 requests.\n",
             machine::facts(),
             env!("CARGO_PKG_VERSION"),
             machine::crates(&["wasmtime", "hyper", "tokio", "mimalloc"]),
             machine::version("node", "--version"),
             machine::version("wrk", "-v"),
+            machine::version("runc", "--version"),
             self.connections,
             self.rounds,
             self.seconds,

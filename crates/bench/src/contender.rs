@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{document::repository, load::on_cores};
+use crate::{container, document::repository, load::on_cores};
 
-/// `wasmtime serve` with what makes it fastest for WASI 0.2 and a fresh instance per request.
+/// `wasmtime serve` with what makes it fastest with a fresh instance per request.
 const BEST_FLAGS: &[&str] = &[
     "-Opooling-allocator=y",
     "-Opooling-pagemap-scan=y",
@@ -30,6 +30,8 @@ pub(crate) struct Contender {
     args: Vec<String>,
     environment: Vec<(&'static str, PathBuf)>,
     dir: PathBuf,
+    /// What it runs in, removed after it.
+    _container: Option<container::Bundle>,
 }
 
 impl Contender {
@@ -85,6 +87,11 @@ impl Paths {
         self.guests.join(file)
     }
 
+    /// The app with the same component, whose instances serve more than one request.
+    fn reused(&self) -> PathBuf {
+        self.guests.join("reused")
+    }
+
     /// The component that reads its bucket.
     pub(crate) fn auth(&self) -> PathBuf {
         self.auth
@@ -98,7 +105,7 @@ impl Paths {
         cargo(&self.guests, &wasm)?;
         cargo(
             &repository().join("examples"),
-            &[&wasm[..], &["-p", "auth"]].concat(),
+            &[&wasm[..], &["-p", "auth", "-p", "echo", "-p", "echo-p3"]].concat(),
         )
     }
 }
@@ -107,6 +114,48 @@ fn cargo(dir: &Path, args: &[&str]) -> anyhow::Result<()> {
     let status = Command::new("cargo").args(args).current_dir(dir).status()?;
     anyhow::ensure!(status.success(), "cargo {}", args.join(" "));
     Ok(())
+}
+
+/// Who gives bodies back.
+pub(crate) fn echoes(paths: &Paths) -> Vec<Contender> {
+    let app = paths.auth.with_file_name("echo");
+    vec![
+        of_ours(
+            paths,
+            "native-echo",
+            "native hyper, echo",
+            &["native-echo".into()],
+        ),
+        coracle(
+            paths,
+            "coracle-echo",
+            "**Coracle**, `examples/echo`, WASI 0.2",
+            &app,
+            &[],
+        ),
+        coracle(
+            paths,
+            "coracle-echo-p3",
+            "**Coracle**, `examples/echo`, WASI 0.3",
+            &app,
+            &["--profile", "p3"],
+        ),
+    ]
+}
+
+/// Node.js in a container; why there is none when there is none.
+pub(crate) fn contained(paths: &Paths) -> anyhow::Result<Contender> {
+    let bundle = container::Bundle::write(&paths.work, &paths.auth)?;
+    Ok(Contender {
+        key: "node-container",
+        label: "Node.js, one process, in an OCI container (runc)",
+        shown: "runc run --bundle BUNDLE ID".into(),
+        program: bundle.runc.clone(),
+        args: bundle.command(),
+        environment: Vec::new(),
+        dir: paths.work.clone(),
+        _container: Some(bundle),
+    })
 }
 
 /// Everybody, the baselines first.
@@ -127,6 +176,20 @@ pub(crate) fn all(paths: &Paths) -> Vec<Contender> {
             "coracle-p3",
             "**Coracle**, WASI 0.3",
             &paths.guests,
+            &["--profile", "p3"],
+        ),
+        coracle(
+            paths,
+            "coracle-p2-reuse",
+            "**Coracle**, WASI 0.2, 128 requests an instance",
+            &paths.reused(),
+            &[],
+        ),
+        coracle(
+            paths,
+            "coracle-p3-reuse",
+            "**Coracle**, WASI 0.3, 128 requests an instance",
+            &paths.reused(),
             &["--profile", "p3"],
         ),
         coracle(
@@ -160,7 +223,8 @@ pub(crate) fn all(paths: &Paths) -> Vec<Contender> {
         ),
     ];
     if let Some(program) = &paths.wasmtime {
-        let one = "--max-instance-reuse-count=1";
+        let one = &["--max-instance-reuse-count=1"][..];
+        let many = &["--max-instance-reuse-count=128"][..];
         all.extend([
             wasmtime(
                 paths,
@@ -184,7 +248,15 @@ pub(crate) fn all(paths: &Paths) -> Vec<Contender> {
                 "wasmtime-p3",
                 "`wasmtime serve`, WASI 0.3, fresh",
                 3,
-                &[one],
+                one,
+            ),
+            wasmtime(
+                paths,
+                program,
+                "wasmtime-p3-best",
+                "`wasmtime serve`, WASI 0.3, fresh, the same flags",
+                3,
+                &[BEST_FLAGS, one].concat(),
             ),
             wasmtime(
                 paths,
@@ -193,6 +265,14 @@ pub(crate) fn all(paths: &Paths) -> Vec<Contender> {
                 "`wasmtime serve`, WASI 0.3, defaults (reuses instances)",
                 3,
                 &[],
+            ),
+            wasmtime(
+                paths,
+                program,
+                "wasmtime-reuse",
+                "`wasmtime serve`, WASI 0.2, its best flags, 128 requests an instance",
+                2,
+                &[BEST_FLAGS, many].concat(),
             ),
         ]);
     }
@@ -208,6 +288,7 @@ fn of_ours(paths: &Paths, key: &'static str, label: &'static str, args: &[String
         args: args.to_vec(),
         environment: Vec::new(),
         dir: paths.work.clone(),
+        _container: None,
     }
 }
 
@@ -247,6 +328,7 @@ fn coracle(
         args,
         environment: Vec::new(),
         dir: paths.work.clone(),
+        _container: None,
     }
 }
 
@@ -286,6 +368,7 @@ fn node(paths: &Paths, key: &'static str, label: &'static str, script: &str) -> 
         args: vec![repository().join(script).display().to_string()],
         environment: vec![("KEYS", paths.auth.join("keys.json"))],
         dir: paths.work.clone(),
+        _container: None,
     }
 }
 
@@ -312,5 +395,6 @@ fn wasmtime(
         program: program.to_path_buf(),
         environment: Vec::new(),
         dir: paths.work.clone(),
+        _container: None,
     }
 }

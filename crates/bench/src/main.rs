@@ -9,6 +9,7 @@
 
 mod bare;
 mod compare;
+mod container;
 mod contender;
 mod document;
 mod inproc;
@@ -38,6 +39,8 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The three below, one after another, as they write docs/benchmarks.md
+    All(All),
     /// Every server under the same load, interleaved
     Compare(compare::Compare),
     /// The parts of a request without HTTP
@@ -47,6 +50,9 @@ enum Command {
     /// The auth service in hyper alone
     #[command(hide = true)]
     Native,
+    /// An echo in hyper alone
+    #[command(hide = true)]
+    NativeEcho,
     /// One component on the product's engine and stock wasi-http, nothing of ours around it
     #[command(hide = true)]
     Bare { component: PathBuf, cache: PathBuf },
@@ -55,12 +61,38 @@ enum Command {
     CompileComponent { kind: String },
 }
 
+/// Everything that is promised in numbers
+#[derive(Debug, clap::Args)]
+struct All {
+    /// A `wasmtime` 48 [default: the one on PATH]
+    #[arg(long, value_name = "PATH")]
+    wasmtime: Option<PathBuf>,
+}
+
+impl All {
+    /// Each as its own command: what one leaves in memory is not the next one's.
+    fn run(&self) -> anyhow::Result<()> {
+        for name in ["compare", "inproc", "start"] {
+            let mut command = std::process::Command::new(std::env::current_exe()?);
+            command.arg(name);
+            // The parts of a request without HTTP have no servers.
+            if let (Some(wasmtime), true) = (&self.wasmtime, name != "inproc") {
+                command.arg("--wasmtime").arg(wasmtime);
+            }
+            anyhow::ensure!(command.status()?.success(), "{name} failed");
+        }
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
     let ended = match Args::parse().command {
+        Command::All(all) => all.run(),
         Command::Compare(compare) => compare.run(),
         Command::Inproc(inproc) => inproc.run(),
         Command::Start(start) => start.run(),
         Command::Native => native::serve(),
+        Command::NativeEcho => native::echo(),
         Command::Bare { component, cache } => bare::serve(&component, &cache),
         Command::CompileComponent { kind } => {
             return coracle_engine::Kind::parse(&kind)

@@ -1,10 +1,11 @@
-//! The auth service in hyper alone: the floor under every figure. In: requests. Out: the answers of `auth-core`, the guests' own logic,
-//! with the same key compiled in. The runtime and the allocator are the product's.
+//! The auth service and the echo in hyper alone: the floor under every figure. In: requests. Out: the answers of `auth-core`, the guests'
+//! own logic, with the same key compiled in; or the request's body as it comes. The runtime and the allocator are the product's.
 
 use std::{convert::Infallible, net::Ipv4Addr, time::SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, header::AUTHORIZATION};
+use http_body::Body;
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -12,8 +13,22 @@ use tokio::net::TcpListener;
 
 const RECORD: &[u8] = br#"{"user_id":"user_123","expires_at":4102444800}"#;
 
-/// Serves until it is killed.
+/// Serves the auth service until it is killed.
 pub(crate) fn serve() -> anyhow::Result<()> {
+    serve_with(|request| answer(&request).unwrap_or_else(failed))
+}
+
+/// Gives every body back until it is killed.
+pub(crate) fn echo() -> anyhow::Result<()> {
+    serve_with(|request| Response::new(request.into_body()))
+}
+
+fn serve_with<B>(
+    answer: impl Fn(Request<Incoming>) -> Response<B> + Copy + Send + Sync + 'static,
+) -> anyhow::Result<()>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let listener = listen().await?;
@@ -22,9 +37,8 @@ pub(crate) fn serve() -> anyhow::Result<()> {
             // Refused only for a client that left already.
             let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
-                let service = service_fn(|request| async move {
-                    Ok::<_, Infallible>(answer(&request).unwrap_or_else(failed))
-                });
+                let service =
+                    service_fn(|request| async move { Ok::<_, Infallible>(answer(request)) });
                 // A client that leaves is no error here.
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)

@@ -12,7 +12,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use coracle_load::process::{Tree, Usage};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process, kill_process_group},
+};
 
 /// A component may have to be compiled first.
 const READY: Duration = Duration::from_secs(120);
@@ -20,7 +24,7 @@ const READY: Duration = Duration::from_secs(120);
 /// A running server.
 pub(crate) struct Server {
     child: Child,
-    group: Pid,
+    tree: Tree,
     address: String,
     /// When its process was started.
     pub(crate) started: Instant,
@@ -38,10 +42,9 @@ impl Server {
             .spawn()
             .with_context(|| format!("starting {}", command.get_program().display()))?;
         let said = listen_to(&mut child);
-        let group = Pid::from_child(&child);
         let mut server = Self {
+            tree: Tree::of(Pid::from_child(&child)),
             child,
-            group,
             address: String::new(),
             started,
         };
@@ -57,43 +60,58 @@ impl Server {
 
     /// User and system time of all its processes, and of their children that ended.
     pub(crate) fn cpu(&self) -> Duration {
-        let ticks: u64 = members(self.group).iter().map(|stat| stat.ticks).sum();
-        let per_second = rustix::param::clock_ticks_per_second();
-        Duration::from_secs_f64(ticks as f64 / per_second as f64)
+        self.usage().cpu
     }
 
     /// Resident bytes of all its processes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.sum("status", "VmRSS:")
+        self.usage().resident_bytes
+    }
+
+    /// One that ended shows itself by answering no more.
+    fn usage(&self) -> Usage {
+        self.tree.usage().unwrap_or_default()
     }
 
     /// Bytes that belong to it alone.
     pub(crate) fn private_bytes(&self) -> u64 {
-        self.sum("smaps_rollup", "Private_Dirty:")
+        let kib = self.tree.pids().into_iter().filter_map(|pid| {
+            let rollup = format!("/proc/{}/smaps_rollup", pid.as_raw_pid());
+            let text = fs::read_to_string(rollup).ok()?;
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("Private_Dirty:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+        kib.sum::<u64>() * 1024
     }
 
     /// Takes no processor time until [`Server::resume`].
     pub(crate) fn pause(&self) -> anyhow::Result<()> {
-        Ok(kill_process_group(self.group, Signal::STOP)?)
+        self.signal(Signal::STOP)
     }
 
     pub(crate) fn resume(&self) -> anyhow::Result<()> {
-        Ok(kill_process_group(self.group, Signal::CONT)?)
+        self.signal(Signal::CONT)
     }
 
-    fn sum(&self, file: &str, field: &str) -> u64 {
-        let kib = members(self.group).into_iter().filter_map(|member| {
-            let text = fs::read_to_string(format!("/proc/{}/{file}", member.pid)).ok()?;
-            let line = text.lines().find(|line| line.starts_with(field))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        });
-        kib.sum::<u64>() * 1024
+    /// Also to those that are in another group, as a container's are.
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        for pid in self.tree.pids() {
+            match kill_process(pid, signal) {
+                // One that just ended needs no signal.
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = kill_process_group(self.group, Signal::KILL);
+        let _ = self.signal(Signal::KILL);
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
@@ -150,27 +168,6 @@ fn wait_until_ready(said: &Receiver<Said>) -> anyhow::Result<String> {
             Err(_) => bail!("it said:\n{}", lines.join("\n")),
         }
     }
-}
-
-struct Stat {
-    pid: u32,
-    ticks: u64,
-}
-
-/// The processes of a group; proc(5): the third field after the name is the group, 14 to 17 the times.
-fn members(group: Pid) -> Vec<Stat> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|entry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-            let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-            let is_member = number(2)? == u64::try_from(group.as_raw_pid()).ok()?;
-            let ticks = number(11)? + number(12)? + number(13)? + number(14)?;
-            is_member.then_some(Stat { pid, ticks })
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,69 +1,8 @@
-//! Several measurements of one thing. In: one number a round. Out: the median and the range, which is what a table shows.
+//! Several measurements of one thing: rounds, which a table shows with their range, and single calls. In: how long each took. Out: a median.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-/// One number per round.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rounds(Vec<f64>);
-
-impl Rounds {
-    pub(crate) fn push(&mut self, value: f64) {
-        self.0.push(value);
-    }
-
-    pub(crate) fn last(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
-    }
-
-    pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-        if sorted.len() % 2 == 1 {
-            at(middle)
-        } else {
-            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
-        }
-    }
-
-    pub(crate) fn min(&self) -> f64 {
-        self.0.iter().copied().fold(f64::NAN, f64::min)
-    }
-
-    pub(crate) fn max(&self) -> f64 {
-        self.0.iter().copied().fold(f64::NAN, f64::max)
-    }
-
-    /// This beside another, round by round: what was measured next to each other is compared.
-    pub(crate) fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&other.0)
-                .map(|(a, b)| combine(*a, *b))
-                .collect(),
-        )
-    }
-}
-
-impl FromIterator<f64> for Rounds {
-    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-/// `34.1 (33.0–36.2)`, with the formatter's precision.
-impl fmt::Display for Rounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(1);
-        let (median, min, max) = (self.median(), self.min(), self.max());
-        write!(f, "{median:.digits$} ({min:.digits$}–{max:.digits$})")
-    }
-}
+pub(crate) use coracle_load::Rounds;
 
 /// The median of single calls, in nanoseconds.
 #[derive(Debug, Default)]
@@ -89,25 +28,5 @@ impl Calls {
             return f64::NAN;
         }
         *self.0.select_nth_unstable(middle).1 as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows_the_median_and_the_range() {
-        let rounds: Rounds = [3.0, 1.0, 2.0].into_iter().collect();
-        assert_eq!(format!("{rounds:.1}"), "2.0 (1.0–3.0)");
-        let even: Rounds = [1.0, 2.0, 4.0, 3.0].into_iter().collect();
-        assert_eq!(even.median(), 2.5);
-    }
-
-    #[test]
-    fn compares_what_was_measured_in_the_same_round() {
-        let ours: Rounds = [2.0, 40.0].into_iter().collect();
-        let theirs: Rounds = [1.0, 20.0].into_iter().collect();
-        assert_eq!(ours.with(&theirs, |a, b| a / b).max(), 2.0);
     }
 }

@@ -2,8 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::Measured;
-use crate::verdict::{self, Promise};
+use super::{Measured, echo::Echo, paced::Paced};
+use crate::{
+    statistics::Rounds,
+    verdict::{self, Promise},
+};
+
+/// A rate at which caches are cold.
+pub(super) const LIGHTLY: &str = "A thousand a second";
+/// A rate that every server keeps.
+pub(super) const HALF: &str = "Half of saturation";
+
+/// Everything that was measured.
+pub(super) struct Found<'a> {
+    pub(super) all: &'a [Measured],
+    pub(super) paced: &'a [Paced],
+    pub(super) echoes: &'a [Echo],
+}
 
 pub(super) fn table(all: &[Measured]) -> String {
     let native = all
@@ -32,7 +47,12 @@ pub(super) fn table(all: &[Measured]) -> String {
             megabytes(measured.after_bytes),
         );
     }
-    text.push_str("\nCommands:\n\n");
+    text
+}
+
+/// What a reader types, and what disturbed it.
+pub(super) fn commands(all: &[Measured]) -> String {
+    let mut text = String::from("Commands:\n\n");
     for Measured {
         contender,
         requests,
@@ -53,14 +73,28 @@ pub(super) fn table(all: &[Measured]) -> String {
     text
 }
 
-type Figure = (Promise, &'static str, &'static str, How);
+type Figure = (Promise, &'static str, &'static str, What, How);
 
-/// How two servers are compared.
+/// What of two servers is compared.
+#[derive(Clone, Copy)]
+enum What {
+    /// Processor time per request at saturation.
+    Cpu,
+    /// Requests per second.
+    Rate,
+    /// Processor time per request at [`LIGHTLY`].
+    CpuLightly,
+    /// The latency of 99 in 100 at [`HALF`].
+    P99AtHalf,
+    /// Bytes per second through an echo.
+    Echo,
+}
+
+/// How they are compared.
 #[derive(Clone, Copy)]
 enum How {
-    CpuRatio,
-    CpuDifference,
-    RateRatio,
+    Ratio,
+    Difference,
 }
 
 const PROMISES: &[Figure] = &[
@@ -73,13 +107,15 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-p2",
         "native",
-        How::CpuRatio,
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_most("the same, over Node.js, one process", 1.25, 0.95, " ×"),
         "coracle-p2",
         "node",
-        How::CpuRatio,
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_most(
@@ -90,7 +126,8 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-p2",
         "wasmtime",
-        How::CpuRatio,
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_most(
@@ -101,7 +138,8 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-p2",
         "wasmtime-best",
-        How::CpuRatio,
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_most(
@@ -112,7 +150,20 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-bucket",
         "coracle-p2",
-        How::CpuDifference,
+        What::Cpu,
+        How::Difference,
+    ),
+    (
+        Promise::at_most(
+            "CPU per request with reuse, WASI 0.2, over native hyper",
+            2.4,
+            1.8,
+            " ×",
+        ),
+        "coracle-p2-reuse",
+        "native",
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_most(
@@ -123,7 +174,15 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-p3",
         "native",
-        How::CpuRatio,
+        What::Cpu,
+        How::Ratio,
+    ),
+    (
+        Promise::at_most("the same with reuse", 3.6, 2.5, " ×"),
+        "coracle-p3-reuse",
+        "native",
+        What::Cpu,
+        How::Ratio,
     ),
     (
         Promise::at_least(
@@ -134,33 +193,90 @@ const PROMISES: &[Figure] = &[
         ),
         "coracle-p2",
         "node",
-        How::RateRatio,
+        What::Rate,
+        How::Ratio,
+    ),
+    (
+        Promise::at_most(
+            "p99 at half of the saturation rate, over native hyper at the same rate",
+            3.0,
+            2.0,
+            " ×",
+        ),
+        "coracle-p2",
+        "native",
+        What::P99AtHalf,
+        How::Ratio,
+    ),
+    (
+        Promise::at_most(
+            "CPU per request at 1,000 requests a second, over Node.js, one process",
+            0.75,
+            0.5,
+            " ×",
+        ),
+        "coracle-p2",
+        "node",
+        What::CpuLightly,
+        How::Ratio,
     ),
     (
         Promise::at_most("what the product adds to bare Wasmtime", 4.0, 2.5, " µs"),
         "coracle-p2",
         "bare-p2",
-        How::CpuDifference,
+        What::Cpu,
+        How::Difference,
     ),
     (
         Promise::at_most("access log on (JSON, to a file)", 2.5, 1.5, " µs"),
         "coracle-log",
         "coracle-p2",
-        How::CpuDifference,
+        What::Cpu,
+        How::Difference,
+    ),
+    (
+        Promise::at_least(
+            "throughput of a long body through `examples/echo`, over native hyper's echo",
+            0.4,
+            0.7,
+            " ×",
+        ),
+        "coracle-echo",
+        "native-echo",
+        What::Echo,
+        How::Ratio,
     ),
 ];
 
-pub(super) fn promises(all: &[Measured]) -> String {
-    let find = |key: &str| all.iter().find(|measured| measured.contender.key == key);
-    let rows = PROMISES.iter().map(|(promise, ours, theirs, how)| {
-        let rounds = find(ours)
-            .zip(find(theirs))
-            .map(|(ours, theirs)| match how {
-                How::CpuRatio => ours.cpu_us.with(&theirs.cpu_us, |a, b| a / b),
-                How::CpuDifference => ours.cpu_us.with(&theirs.cpu_us, |a, b| a - b),
-                How::RateRatio => ours.per_second.with(&theirs.per_second, |a, b| a / b),
+impl Found<'_> {
+    /// Each promise beside what was measured of it.
+    pub(super) fn promises(&self) -> String {
+        let rows = PROMISES.iter().map(|(promise, ours, theirs, what, how)| {
+            let both = self.rounds(*what, ours).zip(self.rounds(*what, theirs));
+            let compared = both.map(|(ours, theirs)| match how {
+                How::Ratio => ours.with(theirs, |a, b| a / b),
+                How::Difference => ours.with(theirs, |a, b| a - b),
             });
-        promise.row(rounds.as_ref())
-    });
-    verdict::HEAD.to_owned() + &rows.collect::<String>()
+            promise.row(compared.as_ref())
+        });
+        verdict::HEAD.to_owned() + &rows.collect::<String>()
+    }
+
+    fn rounds(&self, what: What, key: &str) -> Option<&Rounds> {
+        let loaded = || self.all.iter().find(|one| one.contender.key == key);
+        let paced = |rate: &str| {
+            let paced = self.paced.iter().find(|paced| paced.what == rate)?;
+            paced.rows.iter().find(|row| row.key == key)
+        };
+        match what {
+            What::Cpu => Some(&loaded()?.cpu_us),
+            What::Rate => Some(&loaded()?.per_second),
+            What::CpuLightly => Some(&paced(LIGHTLY)?.cpu_us),
+            What::P99AtHalf => Some(&paced(HALF)?.p99_us),
+            What::Echo => {
+                let echo = self.echoes.iter().find(|one| one.contender.key == key);
+                Some(&echo?.mb_per_second)
+            }
+        }
+    }
 }
