@@ -28,6 +28,7 @@ install_packages() {
     has mount || missing+=(mount)
     has redis-server || missing+=(redis-server)
     if [ $slow = yes ]; then
+        has valgrind || missing+=(valgrind)    # what a request costs in instructions
         has npm || missing+=(npm)              # guests/js
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)  # guests/python
     fi
@@ -100,6 +101,11 @@ cargo test --locked --workspace --doc
 if [ $slow = yes ]; then
     step "the product, slow tests"
     cargo nextest run --locked --workspace --profile slow
+fi
+
+if [ $slow = yes ]; then
+    step "what a request costs in instructions"
+    cargo run --locked --release -p coracle-bench -- gate
 fi
 
 tell_skipped

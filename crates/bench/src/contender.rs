@@ -100,8 +100,13 @@ impl Paths {
 
     /// Builds the product and the guests, so that what is measured is what is here.
     pub(crate) fn build(&self) -> anyhow::Result<()> {
-        let wasm = ["build", "--release", "--target", "wasm32-wasip2"];
         cargo(&repository(), &["build", "--release", "-p", "coracle-cli"])?;
+        self.build_guests()
+    }
+
+    /// The components alone.
+    pub(crate) fn build_guests(&self) -> anyhow::Result<()> {
+        let wasm = ["build", "--release", "--target", "wasm32-wasip2"];
         cargo(&self.guests, &wasm)?;
         cargo(
             &repository().join("examples"),

@@ -4,7 +4,7 @@
 //! round, and the promises that follow.
 
 mod embedded;
-mod invocation;
+pub(crate) mod invocation;
 mod layers;
 mod redis;
 
@@ -32,15 +32,6 @@ pub(crate) struct Inproc {
     /// Take the guests as they are
     #[arg(long)]
     no_build: bool,
-    /// Only instantiate, call and drop, this often in each round and without the pool's full size: for `valgrind --tool=callgrind`
-    #[arg(long, value_name = "TIMES")]
-    profile: Option<u32>,
-    /// The same on bare Wasmtime
-    #[arg(long, requires = "profile")]
-    bare: bool,
-    /// The same for this generation of WASI
-    #[arg(long, requires = "profile", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
-    generation: u8,
     /// Leave docs/benchmarks.md alone
     #[arg(long)]
     dry: bool,
@@ -67,14 +58,6 @@ impl Inproc {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        if let Some(times) = self.profile {
-            return runtime.block_on(invocation::profile(
-                &paths,
-                times,
-                self.generation,
-                self.bare,
-            ));
-        }
         let dir = self.dir.as_ref().unwrap_or(&paths.work);
         let mut figures = Vec::new();
         runtime.block_on(async {

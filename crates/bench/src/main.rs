@@ -12,6 +12,7 @@ mod compare;
 mod container;
 mod contender;
 mod document;
+mod gate;
 mod inproc;
 mod load;
 mod machine;
@@ -21,7 +22,7 @@ mod start;
 mod statistics;
 mod verdict;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +46,10 @@ enum Command {
     Compare(compare::Compare),
     /// The parts of a request without HTTP
     Inproc(inproc::Inproc),
+    /// Instructions of a request against the budget of instructions.toml: fails when one rose by more than 3 %
+    Gate(gate::Gate),
+    /// Nothing but requests, one after the other in this thread: for a profiler
+    Loop(gate::Loop),
     /// Process start to first answer, and idle memory
     Start(start::Start),
     /// The auth service in hyper alone
@@ -86,10 +91,16 @@ impl All {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = without_backtraces() {
+        eprintln!("error: running without RUST_BACKTRACE: {error}");
+        return ExitCode::FAILURE;
+    }
     let ended = match Args::parse().command {
         Command::All(all) => all.run(),
         Command::Compare(compare) => compare.run(),
         Command::Inproc(inproc) => inproc.run(),
+        Command::Gate(gate) => gate.run(),
+        Command::Loop(requests) => requests.run(),
         Command::Start(start) => start.run(),
         Command::Native => native::serve(),
         Command::NativeEcho => native::echo(),
@@ -106,4 +117,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs this program again when errors would be made with backtraces: the engine makes an error in the course of every request of WASI 0.3, and a
+/// backtrace costs more than the request.
+fn without_backtraces() -> std::io::Result<()> {
+    const NAMES: [&str; 2] = ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+    if NAMES.iter().all(|name| std::env::var_os(name).is_none()) {
+        return Ok(());
+    }
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.args(std::env::args_os().skip(1));
+    NAMES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    Err(command.exec())
 }

@@ -21,7 +21,7 @@ use coracle_capability::{
     link,
     logging::{Line, Lines, Speaker},
 };
-use coracle_engine::{Cache, Limits, Pool};
+use coracle_engine::{Cache, Limits};
 use coracle_gateway::{Body, Destination as _, Exchange, Observer, RequestId};
 use coracle_observability::{Metrics, Reporter};
 use coracle_trigger::{Admission, Handler, Revision, Watching};
@@ -31,7 +31,7 @@ use wasmtime_wasi::WasiCtx;
 
 use super::{Figure, QUIET, QUIET_WAIT, layers::layered};
 use crate::{
-    bare::{Bare, open_cache, open_cache_with, prepare},
+    bare::{Bare, open_cache, prepare},
     contender::Paths,
     load, machine,
     statistics::Rounds,
@@ -115,39 +115,18 @@ pub(super) async fn measure(paths: &Paths, rounds: u32) -> anyhow::Result<Vec<Fi
     ])
 }
 
-/// Nothing but invocations, for a profiler.
-pub(super) async fn profile(
-    paths: &Paths,
-    times: u32,
-    generation: u8,
-    bare: bool,
-) -> anyhow::Result<()> {
-    let small = Pool {
-        slots: 4,
-        max_memory_bytes: 64 << 20,
-        ..Pool::default()
-    };
-    let cache = open_cache_with(&paths.work.join("inproc"), small)?;
-    let file = paths.auth_static(generation);
-    let each = if bare {
-        bare_calls(&Bare::new(&prepare(&cache, &file)?)?, times).await?
-    } else {
-        Product::new(&cache, &file, Buckets::default())?
-            .calls(times)
-            .await?
-    };
-    println!("{times} invocations, {each:.1} µs each");
-    Ok(())
-}
-
 /// A component behind the product's handler, with the metrics that a node keeps.
-struct Product {
+pub(crate) struct Product {
     handler: Handler,
     observer: Arc<dyn Observer>,
 }
 
 impl Product {
-    fn new(cache: &Cache, file: &std::path::Path, buckets: Buckets) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        cache: &Cache,
+        file: &std::path::Path,
+        buckets: Buckets,
+    ) -> anyhow::Result<Self> {
         let component = prepare(cache, file)?;
         let authority = Authority {
             component: "auth".into(),
@@ -171,7 +150,7 @@ impl Product {
     }
 
     /// Mean of so many invocations, one after the other, in µs.
-    async fn calls(&self, calls: u32) -> anyhow::Result<f64> {
+    pub(crate) async fn calls(&self, calls: u32) -> anyhow::Result<f64> {
         let began = Instant::now();
         for _ in 0..calls {
             let mut request = request::<coracle_gateway::BodyError>()?;
@@ -192,7 +171,7 @@ impl Product {
     }
 }
 
-async fn bare_calls(bare: &Bare, calls: u32) -> anyhow::Result<f64> {
+pub(crate) async fn bare_calls(bare: &Bare, calls: u32) -> anyhow::Result<f64> {
     let began = Instant::now();
     for _ in 0..calls {
         let response = bare.answer(request()?).await;
