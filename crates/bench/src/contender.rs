@@ -41,8 +41,6 @@ impl Contender {
         command
             .args(&self.args)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            // Errors that nobody shows would be given a backtrace each.
-            .env_remove("RUST_BACKTRACE")
             .current_dir(&self.dir);
         command
     }
