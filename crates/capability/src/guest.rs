@@ -25,7 +25,7 @@ use crate::{
     http::host::{Authority as HttpAuthority, Outbound},
     keyvalue::host::OpenBucket,
     logging::{Lines, Source, Speaker, capture::Captured, line::Voice},
-    observe::{Observation, line::Observed},
+    observe::Observation,
     random::{self, Random, host::Drawing},
     secrets::host::Handle as SecretHandle,
 };
@@ -134,16 +134,15 @@ impl Guest {
             request_id,
         });
         // The host's own remarks about this invocation are not the guest's: they are not observed.
-        let remarks = Voice::new(Arc::clone(&speaker), Arc::clone(&template.lines));
+        let unobserved = &Observation::None;
+        let remarks = Voice::new(
+            Arc::clone(&speaker),
+            Arc::clone(&template.lines),
+            unobserved,
+        );
         let voice = match &observation {
             Observation::None => remarks.clone(),
-            _ => Voice::new(
-                speaker,
-                Arc::new(Observed::new(
-                    observation.clone(),
-                    Arc::clone(&template.lines),
-                )),
-            ),
+            _ => Voice::new(speaker, Arc::clone(&template.lines), &observation),
         };
         let captured =
             [Source::Stdout, Source::Stderr].map(|source| Captured::new(voice.clone(), source));

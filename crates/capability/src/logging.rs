@@ -4,7 +4,14 @@
 //! requests belong to whoever prints them; here a line and the lines of one invocation are bounded.
 
 pub mod capture;
+pub mod conformance;
+pub mod contract;
 pub mod host;
 pub mod line;
+pub mod memory;
+pub mod node;
 
+pub use contract::{Error, Logging, Taken};
 pub use line::{Level, Line, Lines, Source, Speaker};
+pub use memory::Memory;
+pub use node::Spoken;

@@ -9,7 +9,6 @@ mod encode;
 pub mod event;
 pub mod file;
 pub mod hold;
-pub mod line;
 pub mod player;
 pub mod recorder;
 pub mod redact;

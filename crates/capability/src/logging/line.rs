@@ -1,11 +1,15 @@
 //! One line of a guest and where it goes.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
+
+use super::{contract::Logging, node::Spoken};
+use crate::{contract::Shared, observe::Observation};
 
 /// Longest line in bytes; the rest is cut and marked.
 pub const MAX_LINE_BYTES: usize = 8 << 10;
@@ -73,64 +77,54 @@ pub trait Lines: Send + Sync {
 pub struct Voice(Arc<VoiceState>);
 
 struct VoiceState {
-    speaker: Mutex<Arc<Speaker>>,
-    lines: Arc<dyn Lines>,
-    spoken: AtomicU32,
+    spoken: Arc<Spoken>,
+    log: Shared<Logging>,
+    count: AtomicU32,
 }
 
 impl Voice {
-    /// A voice that passes lines on.
-    pub fn new(speaker: Arc<Speaker>, lines: Arc<dyn Lines>) -> Self {
+    /// A voice that passes lines on, and lets this observation look on.
+    pub fn new(speaker: Arc<Speaker>, lines: Arc<dyn Lines>, observation: &Observation) -> Self {
+        let spoken = Arc::new(Spoken::new(speaker, lines));
+        let log = observation.around("", Arc::clone(&spoken) as Shared<Logging>);
         Self(Arc::new(VoiceState {
-            speaker: Mutex::new(speaker),
-            lines,
-            spoken: AtomicU32::new(0),
+            spoken,
+            log,
+            count: AtomicU32::new(0),
         }))
     }
 
     /// The invocation is over: what it said beyond its measure is told, and the next one has a measure of its own.
     pub(crate) fn fall_silent(&self) {
         self.0.tell_dropped();
-        self.0.spoken.store(0, Relaxed);
+        self.0.count.store(0, Relaxed);
     }
 
     /// Speaks from here on for another invocation of the same component.
     pub(crate) fn speak_for(&self, request_id: String) {
-        let mut speaker = self.0.speaker();
-        *speaker = Arc::new(Speaker {
-            app: Arc::clone(&speaker.app),
-            component: Arc::clone(&speaker.component),
-            request_id,
-        });
+        self.0.spoken.speak_for(request_id);
     }
 
     /// Passes on what was said, one line per line.
     pub fn say(&self, source: Source, text: &str) {
-        let speaker = Arc::clone(&self.0.speaker());
         for line in text.split('\n') {
-            if self.0.spoken.fetch_add(1, Relaxed) < MAX_LINES {
-                self.0.lines.line(
-                    &speaker,
-                    Line {
-                        source: source.clone(),
-                        message: cut(line.strip_suffix('\r').unwrap_or(line)),
-                    },
-                );
+            if self.0.count.fetch_add(1, Relaxed) < MAX_LINES {
+                let line = Line {
+                    source: source.clone(),
+                    message: cut(line.strip_suffix('\r').unwrap_or(line)),
+                };
+                // Taken at once or not at all; a guest is not told.
+                let _ = self.0.log.call(line).now_or_never();
             }
         }
     }
 }
 
 impl VoiceState {
-    fn speaker(&self) -> std::sync::MutexGuard<'_, Arc<Speaker>> {
-        self.speaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn tell_dropped(&self) {
-        let dropped = self.spoken.load(Relaxed).saturating_sub(MAX_LINES);
+        let dropped = self.count.load(Relaxed).saturating_sub(MAX_LINES);
         if dropped > 0 {
-            let speaker = Arc::clone(&self.speaker());
-            self.lines.dropped(&speaker, dropped);
+            self.spoken.dropped(dropped);
         }
     }
 }
