@@ -11,7 +11,7 @@ pub mod line;
 pub mod memory;
 pub mod node;
 
-pub use contract::{Error, Logging, Taken};
+pub use contract::{Error, Logging, Reply};
 pub use line::{Level, Line, Lines, Source, Speaker};
 pub use memory::Memory;
 pub use node::Spoken;

@@ -12,6 +12,7 @@ use crate::contract::{Answer, Backend, Support};
 pub struct Wall(WallClock);
 
 /// Time since this clock was made.
+#[derive(Default)]
 pub struct Monotonic(MonotonicClock);
 
 /// Both can do everything.
@@ -20,12 +21,6 @@ pub const SUPPORT: Support = Support::full("system");
 impl Default for Wall {
     fn default() -> Self {
         Self(WallClock)
-    }
-}
-
-impl Default for Monotonic {
-    fn default() -> Self {
-        Self(MonotonicClock::default())
     }
 }
 

@@ -11,9 +11,12 @@ use crate::contract::{CallError, Contract};
 /// The contract of a log: a call is a line. It is taken at once, and a guest is never told what became of it.
 pub struct Logging;
 
-/// The line was taken.
+/// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken;
+pub enum Reply {
+    /// It was taken.
+    Taken,
+}
 
 /// Why a line was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -30,7 +33,7 @@ impl Contract for Logging {
     const NAME: &'static str = "log";
     const AT_ONCE: bool = true;
     type Call = Line;
-    type Reply = Taken;
+    type Reply = Reply;
     type Error = Error;
 
     fn operation(line: &Line) -> &'static str {
@@ -45,7 +48,7 @@ impl Contract for Logging {
         line.message.len() as u64
     }
 
-    fn reply_bytes(_: &Taken) -> u64 {
+    fn reply_bytes(_: &Reply) -> u64 {
         0
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    contract::{Error, Logging, Taken},
+    contract::{Error, Logging, Reply},
     line::Line,
 };
 use crate::contract::{Answer, Backend, Support};
@@ -41,7 +41,7 @@ impl Backend<Logging> for Memory {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = if lines.len() < self.most {
             lines.push(line);
-            Ok(Taken)
+            Ok(Reply::Taken)
         } else {
             Err(Error::Full)
         };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    contract::{Logging, Taken},
+    contract::{Logging, Reply},
     line::{Line, Lines, Speaker},
 };
 use crate::contract::{Answer, Backend, Support};
@@ -54,6 +54,6 @@ impl Backend<Logging> for Spoken {
     fn call(&self, line: Line) -> Answer<'_, Logging> {
         let speaker = Arc::clone(&self.guard());
         self.lines.line(&speaker, line);
-        Box::pin(async { Ok(Taken) })
+        Box::pin(async { Ok(Reply::Taken) })
     }
 }

@@ -262,9 +262,12 @@ impl Ticket {
             // A replay has one thread: what another task is given, it has passed on before the guest runs.
             Ok(runtime) if !self.turns.replays => {
                 state.settling = Some(Instant::now());
+                let turns = Arc::clone(&self.turns);
                 runtime.spawn(async move {
                     tokio::time::sleep(SETTLING).await;
-                    driver.wake();
+                    // Whoever drives the guest by then: it may have been handed to another task.
+                    let driver = turns.state().driver.clone();
+                    driver.into_iter().for_each(Waker::wake);
                 });
             }
             _ => driver.wake(),

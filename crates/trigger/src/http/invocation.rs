@@ -168,15 +168,16 @@ fn begin(
                 })
             };
             let Some(shelf) = revision.shelf().filter(|_| unobserved) else {
+                // It is said that a guest failed before its store is gone: that ends its bodies, and they must not look complete.
                 let runs = async {
-                    let mut instance = fresh().await?;
-                    instance.call(request, Answer::to(head)).await
+                    let mut instance = fresh().await.map_err(&fail)?;
+                    let called = instance.call(request, Answer::to(head)).await;
+                    called.map_err(&fail)
                 };
-                let ran = match watched.observation.turns() {
+                return match watched.observation.turns() {
                     None => runs.await,
                     Some(turns) => turns.drive(runs, || account.is_interrupted()).await,
                 };
-                return ran.map_err(fail);
             };
             let mut instance = match shelf.take(&environment) {
                 Some(mut instance) => {

@@ -458,8 +458,11 @@ impl Worker {
             self.waits.store(false, Relaxed);
             let mut ran = run.as_mut().poll(context);
             let mut answers = std::mem::take(&mut *self.answers());
-            while ran.is_pending() && take_ready(&mut answers, context) {
-                // The guest may have waited for room: it runs once more before anything is sent.
+            let mut asked = !answers.is_empty();
+            while ran.is_pending()
+                && (take_ready(&mut answers, context) || std::mem::take(&mut asked))
+            {
+                // The guest may have waited for room, or to be asked for its body: it runs once more before anything is sent.
                 ran = run.as_mut().poll(context);
                 answers.append(&mut self.answers());
             }
