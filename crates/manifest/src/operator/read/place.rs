@@ -35,15 +35,12 @@ pub(super) fn path_in(
             "write the beginning of its keys: at most 200 visible characters, as in `shop/carts`",
         ),
     };
-    if inside {
-        return Some(text.clone());
-    }
-    let message = format!(
-        "{} is not a place in a backend of kind `{kind}`",
-        quote(text)
-    );
-    reader.report("backend-path", path.span(), message, "", fix);
-    None
+    checked(
+        reader,
+        path,
+        (inside, fix),
+        &format!("a place in a backend of kind `{kind}`"),
+    )
 }
 
 /// The `path` of values in a backend of this kind: a directory below its own, or the rest of a prefix.
@@ -63,15 +60,27 @@ pub(super) fn part_of(
             "write what follows the backend's prefix in each name, as in `SHOP_`",
         ),
     };
-    if inside {
-        return Some(text.clone());
+    checked(
+        reader,
+        path,
+        (inside, fix),
+        &format!("a place of values in a backend of kind `{kind}`"),
+    )
+}
+
+/// The path when it lies inside; else a problem that says what it is not.
+fn checked(
+    reader: &mut Reader<'_>,
+    path: &Spanned<String>,
+    (inside, fix): (bool, &str),
+    what: &str,
+) -> Option<String> {
+    let text = path.get_ref();
+    if !inside {
+        let message = format!("{} is not {what}", quote(text));
+        reader.report("backend-path", path.span(), message, "", fix);
     }
-    let message = format!(
-        "{} is not a place of values in a backend of kind `{kind}`",
-        quote(text)
-    );
-    reader.report("backend-path", path.span(), message, "", fix);
-    None
+    inside.then(|| text.clone())
 }
 
 /// A path of Vault's under `key`; `None` is absent, or wrong with its problem.
